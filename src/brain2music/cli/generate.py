@@ -86,7 +86,9 @@ def generate_music(
     guidance: Guidance = None,
     tempo: Annotated[
         float | None,
-        typer.Option(metavar="BPM", help="Beats per minute, 40 to 230 (musiclm); default what fits the prompt."),
+        typer.Option(
+            metavar="BPM", help="Beats per minute, 40 to 230, for models with a beat clock; default what fits."
+        ),
     ] = None,
     steps: SamplingSteps = None,
     codec: Codec = None,
@@ -183,9 +185,9 @@ def continue_(
 def inpaint(
     recording: Annotated[Path, typer.Argument(metavar="AUDIO", help="Recording with a part to replace.")],
     output: Output,
-    generator: GeneratorName,
     start_s: Annotated[float, typer.Option("--from", metavar="SECONDS", help="Start of the part.")],
     stop_s: Annotated[float, typer.Option("--to", metavar="SECONDS", help="End of the part.")],
+    generator: GeneratorName = "jen1-small",
     text: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What the part is to be like; default what is around it.")
     ] = None,
@@ -200,8 +202,8 @@ def inpaint(
     """Fill a gap in a recording: write it with new music in place of a part.
 
     The rest of the recording keeps its channels, its sampling rate and its samples (to the bit in wav and flac), but
-    for a cross-fade of 10 ms at both ends of the part. What the part held is not read. The generator is a JEN-1, as
-    `brain2music train jen1` makes it, or a public one that fills gaps, such as diffrhythm and stable-audio-3.
+    for a cross-fade of 10 ms at both ends of the part. What the part held is not read. The generator is a JEN-1, or a
+    public one that fills gaps, such as diffrhythm and stable-audio-3.
     """
     from .._utils.errors import InputError
     from ..audio.formats import check_format, require_room
@@ -220,7 +222,7 @@ def inpaint(
     model = _music_generator(generator, codec, vocoder, device)
     if "fill" not in abilities_of(model).edits:
         raise InputError(
-            f"{generator} continues music, it does not fill gaps", hint="name one that does: a JEN-1, diffrhythm"
+            f"{generator} continues music, it does not fill gaps", hint="name one that does: jen1-small, diffrhythm"
         )
     more = _steps_of(model, steps)
     with _progress("inpaint") as advance:

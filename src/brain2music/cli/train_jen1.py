@@ -47,6 +47,9 @@ def jen1(
     channels: Annotated[
         int | None, typer.Option(metavar="N", help="Whitened channels to keep; default the size's own.", min=1)
     ] = None,
+    initialise_from: Annotated[
+        Path | None, typer.Option(metavar="MODEL", help="Begin at the weights of this JEN-1, but for its output layer.")
+    ] = None,
     samples: Annotated[bool, typer.Option("--samples", help="Write samples of sound at every validation.")] = False,
     precision: Precision = None,
     accumulate: Accumulate = 1,
@@ -67,6 +70,6 @@ def jen1(
         raise InputError(f"{unknown[0]!r} cannot be left out", hint=f"choose from {', '.join(ABLATIONS)}")
     left_out = {each for each in ABLATIONS if each in (without or ())}
     diffusion = DiffusionConfig(objective=objective)
-    task = JEN1Task(latents, size, seed, left_out, shrink, diffusion, channels, samples)
+    task = JEN1Task(latents, size, seed, left_out, shrink, diffusion, channels, samples, None, initialise_from)
     arguments = training_arguments(steps, minutes, precision, accumulate, every, log_every, seed, device)
     print(fit(task, arguments, out, resume, start_time))

@@ -34,6 +34,7 @@ from .generator_parts.inputs import AudioInput, Waveform
 from .generator_parts.prompts import check_duration, check_seed, embed_sounds, prompts_from_embeddings
 from .generator_protocols import Generator
 from .jen1.diffusion import StartingLatents
+from .jen1.editing import with_beats
 from .jen1.model import JEN1
 
 Anchoring = Literal["vary", "inpaint", "continue"]
@@ -275,10 +276,12 @@ def vary_sound(
     if seconds > model.diffusion.window_s + 1.0 / model.frame_rate:
         what = f"a variation of {seconds:.3g} s is longer than a window of {model.diffusion.window_s:g} s"
         raise InputError(what, hint="vary a part of it")
-    encoded = model.latents.encode(np.repeat(wave[None], model.channels, axis=0))
+    whole = np.repeat(wave[None], model.channels, axis=0)
+    encoded = model.latents.encode(whole)
+    frames = encoded.latents.shape[1]
     latents = model.sampler.sample(
-        model.embedding_condition(vector[None]),
-        encoded.latents.shape[1],
+        with_beats(model, model.embedding_condition(vector[None]), whole, frames),
+        frames,
         [model.generator(seed, item, sample)],
         guidance=guidance,
         steps=steps,

@@ -139,6 +139,30 @@ def get_text_embedder(name: str, window_s: float | None = None, step_s: float | 
     return embedder
 
 
+def embeds_text(name: str) -> bool:
+    """Whether there is an embedder of this name here that embeds text, too; it is not loaded.
+
+    Parameters
+    ----------
+    name : str
+        Of a space, listed or not.
+
+    Returns
+    -------
+    bool
+        Whether :func:`get_text_embedder` makes it.
+
+    Examples
+    --------
+    >>> from brain2music.models.embedders import embeds_text
+    >>> embeds_text("mulan-small"), embeds_text("logmel"), embeds_text("of my own")
+    (True, False, False)
+    """
+    load_plugins()
+    member = EMBEDDINGS.get(name.partition("@")[0])
+    return member is not None and member.text and member.available()
+
+
 def list_embedders() -> list[EmbeddingListing]:
     """List all embedders, without loading them.
 

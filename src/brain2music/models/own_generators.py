@@ -166,5 +166,5 @@ def _row(name: str, kind: str) -> OwnGenerator:
     return OwnGenerator(kind, weights, replace(abilities, memory_mb=MEMORY_MB.get(name)).describe())
 
 
-_AS_TRAINED = {"MusicLM": musiclm_abilities(22_050), "JEN1": jen1_abilities(22_050, 1, 22_050 / 2048, text=True)}
+_AS_TRAINED = {"MusicLM": musiclm_abilities(22_050), "JEN1": jen1_abilities(22_050, 1, 22_050 / 1024, text=True)}
 """Abilities where the commands that train are left at their defaults."""

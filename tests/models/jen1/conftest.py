@@ -18,6 +18,7 @@ from brain2music.models.jen1.unet import OmniUNet
 SPACE = EmbeddingSpace("logmel", "1", "none", 8, 10.0, 5.0, 16000)
 DIM = 6
 RATE = 22_050
+BEATS_PER_FRAME = 0.05
 PIECES = 60
 """Pieces per shard of planted latents."""
 
@@ -77,8 +78,13 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "latents": latents.astype(np.float16),
             "windows": np.repeat(centres[kinds][:, None], 2, axis=1).astype(np.float16),
             "text": words[kinds].astype(np.float16),
+            "beat_count": np.where(kinds[:, None] == 0, np.arange(40) * BEATS_PER_FRAME, 0.0).astype(np.float32),
             "n_tokens": np.where(np.arange(PIECES) % 3, 5, 0).astype(np.int32),
         }
-        rows = [{"genre": "g", "seed": shard, "number": number, "composed": True} for number in range(PIECES)]
+        rows = [
+            {"genre": "g", "seed": shard, "number": number, "composed": True}
+            | {"tempo": None if kind else 60 * 43.0 * BEATS_PER_FRAME, "beats_per_bar": None if kind else 4}
+            for number, kind in enumerate(kinds)
+        ]
         write_arrays(folder / f"planted-{shard:04d}.safetensors", arrays, {"pieces": rows, **about})
     return folder

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
 import torch
 from typer.testing import CliRunner
 
 from brain2music._utils.errors import InputError
+from brain2music._utils.files import read_arrays, write_arrays
 from brain2music.cli import app
-from brain2music.models.generator_parts.pieces import WindowEmbedder
+from brain2music.models.generator_parts.clock import LEVELS, UNKNOWN
+from brain2music.models.generator_parts.pieces import RecordedSegment, WindowEmbedder
 from brain2music.models.jen1 import training
+from brain2music.models.jen1.config import UNetConfig
 from brain2music.models.jen1.latent_shards import LatentData, PieceEncoder, write_latent_shards
 from brain2music.models.jen1.latents import open_latents
 from brain2music.models.jen1.training import JEN1Hyperparameters, JEN1Task
@@ -73,6 +77,52 @@ def test_latents_of_music_are_written_once_and_are_those_of_their_piece(tmp_path
     np.testing.assert_allclose(data.piece(1)["latents"], expected, atol=0.02)
 
 
+def test_beats_are_those_of_composed_pieces_and_tracked_in_recordings(tmp_path: Path) -> None:
+    encoder = PieceEncoder(open_latents("mel-tokens-6k", None), WindowEmbedder("logmel", 1.0), "logmel", None)
+    clicks, silence = np.zeros(8 * 24_000, np.float32), np.full(8 * 24_000, 1e-4, np.float32)
+    clicks[::12_000] = 0.9  # 120 beats per minute
+    for name, sound in (("clicks", np.convolve(clicks, np.hanning(200), "same")), ("hum", silence)):
+        sf.write(tmp_path / f"{name}.wav", sound, 24_000)
+    composed = ComposedPiece(0, "jazz", 0)
+    sources = [composed, *(RecordedSegment(tmp_path / f"{name}.wav", 0.0, "CC0") for name in ("clicks", "hum"))]
+    write_latent_shards(sources, tmp_path, "a", encoder, seconds=8.0)
+    data = LatentData(tmp_path, DIM)
+    own = composed.piece(8.0)
+    times = np.arange(data.frames) / data.frame_rate
+    np.testing.assert_allclose(data.piece(0)["beat_count"], times * own.tempo / 60, atol=1e-4)
+    assert data.rows[0]["beats_per_bar"] == own.beats
+    assert set(data.clock(0)[1].tolist()) == set(range(own.beats))
+    assert data.rows[1]["tempo"] == pytest.approx(120, rel=0.03)
+    assert (np.diff(data.piece(1)["beat_count"]) > 0).all()
+    assert set(data.clock(1)[1].tolist()) == {UNKNOWN}  # where its bars begin is not known
+    assert data.rows[2]["tempo"] is None
+    assert not data.clock(2)[LEVELS].any()
+
+
+def test_without_beats_in_the_data_the_network_has_no_clock(shards: Path, tmp_path: Path) -> None:
+    for file in shards.glob("*.safetensors"):
+        arrays, metadata = read_arrays(file)
+        arrays.pop("beat_count", None)
+        write_arrays(tmp_path / file.name, arrays, metadata)
+    task = task_of(tmp_path)
+    assert task.models["unet"].config.clock_dim == 0
+    assert "clock" not in task.batch(0)
+
+
+def test_a_training_begins_at_other_weights_but_for_the_output(shards: Path, tmp_path: Path) -> None:
+    first = task_of(shards, seed=1)
+    first.models["unet"].save_pretrained(tmp_path / "unet")
+    second = task_of(shards, seed=2, initialise_from=tmp_path)
+    for (name, one), other in zip(
+        first.models["unet"].state_dict().items(), second.models["unet"].state_dict().values(), strict=True
+    ):
+        assert name.startswith("last.") or torch.equal(one, other), name
+    assert not second.models["unet"].last.weight.any()
+    OmniUNet(UNetConfig.size("tiny", 3)).save_pretrained(tmp_path / "other" / "unet")
+    with pytest.raises(InputError, match="other sizes"):
+        task_of(shards, initialise_from=tmp_path / "other")
+
+
 def test_latents_are_white_and_their_whitening_stays(own_shards: Path) -> None:
     data = LatentData(own_shards, DIM)
     pieces = torch.stack([data.piece(index)["latents"].float() for index in range(len(data))])
@@ -111,7 +161,7 @@ def test_noise_is_gaussian_and_every_part_of_the_batch_sees_its_own(
 
 
 def test_losses_fall_and_conditions_help(shards: Path, tmp_path: Path) -> None:
-    task = task_of(shards, hparams=JEN1Hyperparameters(batch=12, lr=4e-3, warmup_steps=10))
+    task = task_of(shards, hparams=JEN1Hyperparameters(batch=12, lr=4e-3, warmup_steps=10, size_power=1.0))
     folder = fit(task, dataclasses.replace(arguments(120), ema_decay=0.9), tmp_path / "out")
     log = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     last = next(row for row in reversed(log) if "val_text_to_music" in row)
@@ -158,7 +208,7 @@ def test_each_part_of_the_ablation_is_one_line(shards: Path, tmp_path: Path, lef
     task = task_of(shards, without={left_out})
     folder = fit(task, arguments(1), tmp_path / "out")
     settings = json.loads((folder / "config.json").read_text())
-    assert settings["diffusion"]["common_scale"] == (left_out == "normalisation")
+    assert (settings["diffusion"]["size_power"] == 1.0) == (left_out == "normalisation")
     tasks = settings["provenance"]["tasks"]
     assert [name for name, on in tasks.items() if not on] == [] if left_out == "normalisation" else [left_out]
     frames = torch.cat([task.batch(step)["latents"].transpose(0, 1).flatten(1) for step in range(16)], dim=1)

@@ -2,9 +2,11 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
+from brain2music.models.jen1.beats import clock_of
 from brain2music.models.jen1.condition import DiffusionCondition
 from brain2music.models.jen1.config import UNetConfig
 from brain2music.models.jen1.layers import AttentionBlock, FrameNorm, OmniConv, OmniResidual, SelfAttention, Upsampling
@@ -22,6 +24,7 @@ def inputs(batch: int = 2, frames: int = FRAMES) -> tuple[torch.Tensor, torch.Te
         torch.ones(batch, 4, dtype=torch.bool),
         torch.randn(batch, SPACE.dims),
         torch.ones(batch, 2, dtype=torch.bool),
+        torch.from_numpy(np.stack([clock_of(np.arange(frames) / 5, 120.0, 3)] * batch)),
     )
     return torch.randn(batch, DIM, frames), torch.full((batch,), 500), condition, torch.randn(batch, DIM, frames)
 
@@ -123,7 +126,7 @@ def test_time_mode_text_and_embedding_each_change_the_output() -> None:
         shown = condition.shown.clone()
         if part is not None:
             shown[:, part] = False
-        hidden = DiffusionCondition(condition.text, condition.words, condition.embedding, shown)
+        hidden = dataclasses.replace(condition, shown=shown)
         made = network(noisy, times, hidden, known, mask)
         first = made if first is None else first
         assert part is None or not torch.allclose(first, made)
@@ -137,10 +140,10 @@ def test_padding_of_a_text_and_conditions_that_are_hidden_are_not_read() -> None
     mask = torch.zeros(2, 1, FRAMES)
     words = condition.words.clone()
     words[:, 2:] = False
-    short = DiffusionCondition(condition.text, words, condition.embedding, condition.shown)
+    short = dataclasses.replace(condition, words=words)
     text = condition.text.clone()
     text[:, 2:] = 1e3
-    padded = DiffusionCondition(text, words, condition.embedding, condition.shown)
+    padded = dataclasses.replace(condition, text=text, words=words)
     assert torch.equal(network(noisy, times, short, known, mask), network(noisy, times, padded, known, mask))
     null = DiffusionCondition.null(2, 12, SPACE.dims)
     by_null, by_hidden = (network(noisy, times, each, known, mask) for each in (null, condition.hidden()))

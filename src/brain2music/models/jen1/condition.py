@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from ..generator_parts.clock import hide_clock, without_clock
+
 
 @dataclass(frozen=True)
 class DiffusionCondition:
@@ -22,6 +24,8 @@ class DiffusionCondition:
         Joint embedding, of unit length.
     shown : (batch, 2)
         Whether the text and the embedding are shown.
+    clock : (batch, rows, frames), optional
+        Beat clock of every frame (:func:`.beats.clock_of`); None where the beat is not known.
 
     Examples
     --------
@@ -35,6 +39,7 @@ class DiffusionCondition:
     words: Bool[Tensor, "batch tokens"]
     embedding: Float[Tensor, "batch embedding_dim"]
     shown: Bool[Tensor, "batch 2"]
+    clock: Int[Tensor, "batch rows frames"] | None = None
 
     @classmethod
     def null(cls, batch: int, text_dim: int, embedding_dim: int) -> "DiffusionCondition":
@@ -80,7 +85,8 @@ class DiffusionCondition:
             text = torch.nn.functional.pad(each.text, (0, 0, 0, missing))
             words = torch.nn.functional.pad(each.words, (0, missing))
             padded.append(replace(each, text=text, words=words))
-        return cls(*(torch.cat([getattr(each, name.name) for each in padded]) for name in fields(cls)))
+        values = [[getattr(each, name.name) for each in padded] for name in fields(cls)]
+        return cls(*(None if column[0] is None else torch.cat(column) for column in values))
 
     def __len__(self) -> int:
         """Items."""
@@ -96,9 +102,16 @@ class DiffusionCondition:
 
     def hidden(self) -> "DiffusionCondition":
         """The same conditions, none of them shown: what guidance compares with."""
-        return replace(self, shown=torch.zeros_like(self.shown))
+        clock = None if self.clock is None else without_clock(self.clock)
+        return replace(self, shown=torch.zeros_like(self.shown), clock=clock)
 
-    def dropped(self, shares: tuple[float, float, float]) -> "DiffusionCondition":
+    def during(self, first: int, stop: int) -> "DiffusionCondition":
+        """The conditions of some of the frames."""
+        return self if self.clock is None else replace(self, clock=self.clock[:, :, first:stop])
+
+    def dropped(
+        self, shares: tuple[float, float, float], clock_shares: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    ) -> "DiffusionCondition":
         """Hide conditions at random for training, item by item, with torch's global generator.
 
         Parameters
@@ -106,6 +119,9 @@ class DiffusionCondition:
         shares : tuple of float
             Probabilities that an item is shown nothing, its text only, and its embedding only; otherwise it is shown
             all that it has. An item that lacks the one is shown the other.
+        clock_shares : tuple of float
+            Probabilities that the clock is hidden of an item that is shown something, of one that is shown nothing, and
+            that only its bar is.
 
         Returns
         -------
@@ -118,7 +134,10 @@ class DiffusionCondition:
         hide_embedding = (draw >= nothing) & (draw < nothing + text_only) & has_text
         hide_text = (draw >= nothing + text_only) & (draw < nothing + text_only + embedding_only) & has_embedding
         kept = self.shown & ~torch.stack([hide_text, hide_embedding], dim=1)
-        return replace(self, shown=kept & (draw >= nothing)[:, None])
+        shown = kept & (draw >= nothing)[:, None]
+        clock = None if self.clock is None else hide_clock(self.clock, ~shown.any(dim=1), clock_shares)
+        return replace(self, shown=shown, clock=clock)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "DiffusionCondition":
-        return DiffusionCondition(*(change(getattr(self, field.name)) for field in fields(self)))
+        values = [getattr(self, field.name) for field in fields(self)]
+        return DiffusionCondition(*(None if value is None else change(value) for value in values))

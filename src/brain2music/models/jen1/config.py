@@ -39,6 +39,9 @@ class UNetConfig:
         Dimensions of the joint embedding.
     embedding_tokens : int
         Tokens that the joint embedding becomes in cross-attention.
+    clock_dim : int
+        Features of each code of the beat clock, which the network then reads beside the latents, and of which it takes
+        echoes (:mod:`.beats`); 0 for no clock (JEN-1).
     dropout : float
         Share of values that are dropped inside blocks in training.
 
@@ -56,11 +59,11 @@ class UNetConfig:
     257
     """
 
-    latent_dim: int = 128
-    channels: tuple[int, ...] = (160, 224, 224)
+    latent_dim: int = 64
+    channels: tuple[int, ...] = (96, 128, 160)
     strides: tuple[int, ...] = (2, 2)
-    blocks: tuple[int, ...] = (1, 2, 2)
-    attention: tuple[bool, ...] = (True, True, True)
+    blocks: tuple[int, ...] = (1, 1, 2)
+    attention: tuple[bool, ...] = (False, True, True)
     head_dim: int = 32
     hidden_ratio: int = 2
     shared_ratio: int = 2
@@ -68,6 +71,7 @@ class UNetConfig:
     text_dim: int = 384
     embedding_dim: int = 128
     embedding_tokens: int = 4
+    clock_dim: int = 24
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
@@ -125,6 +129,7 @@ class UNetConfig:
             head_dim=12,
             context_dim=16,
             embedding_tokens=2,
+            clock_dim=4,
         )
         paper = cls(
             latent_dim=128,
@@ -138,6 +143,7 @@ class UNetConfig:
             context_dim=1024,
             text_dim=1024,
             embedding_tokens=16,
+            clock_dim=0,
         )
         found = {"tiny": tiny, "small": cls(), "paper": paper}[name]
         return replace(

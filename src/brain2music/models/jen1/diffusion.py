@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -10,9 +10,13 @@ from torch import Tensor
 
 from ..generator_parts.windows import Window, windows
 from .condition import DiffusionCondition
+from .prediction import predict
 from .samplers import Denoiser, SamplerName, sample_ddim, sample_dpm, sampling_times
 from .schedule import NoiseSchedule, Objective, clean_estimate
 from .unet import OmniUNet
+
+if TYPE_CHECKING:
+    from .calibration import Calibration
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,10 @@ class DiffusionConfig:
         Classifier-free guidance w (JEN-1: 2): unconditioned + w · (conditioned - unconditioned).
     threshold : float or None
         Limit of estimated clean latents; None for none, as whitened latents have no bounds.
-    common_scale : bool
-        Whether latents are divided by one number instead of being whitened.
+    size_power : float
+        Whitened channels keep this power of the deviation that they had before: 0 none (JEN-1), 1 all of it, so that
+        latents are as good as divided by one number. Between, noise hides what is loud last, and a small network
+        spends itself on that.
     window_s, stride_s, fade_s : float
         Longest music made at once, how far each further window advances, and the seconds over which latents of
         neighbouring windows are cross-faded.
@@ -52,7 +58,7 @@ class DiffusionConfig:
     sampling_steps: int = 20
     guidance: float = 2.0
     threshold: float | None = None
-    common_scale: bool = False
+    size_power: float = 0.0
     window_s: float = 15.0
     stride_s: float = 9.0
     fade_s: float = 0.25
@@ -81,6 +87,8 @@ class DiffusionSampler:
         In evaluation mode.
     config : DiffusionConfig
         Target, noise, and defaults of sampling.
+    calibration : Calibration, optional
+        Correction of what the network estimates.
 
     Examples
     --------
@@ -92,8 +100,8 @@ class DiffusionSampler:
     torch.Size([1, 8, 20])
     """
 
-    def __init__(self, network: OmniUNet, config: DiffusionConfig) -> None:
-        self.network, self.config = network, config
+    def __init__(self, network: OmniUNet, config: DiffusionConfig, calibration: "Calibration | None" = None) -> None:
+        self.network, self.config, self.calibration = network, config, calibration
 
     @torch.inference_mode()
     def sample(
@@ -112,7 +120,7 @@ class DiffusionSampler:
         Parameters
         ----------
         condition : DiffusionCondition
-            One per item.
+            One per item; a clock is of the frames to make.
         frames : int
             Frames to make.
         generators : sequence of torch.Generator
@@ -169,23 +177,27 @@ class DiffusionSampler:
         """
         config, network = self.config, self.network
         weight = config.guidance if guidance is None else guidance
+        partly_known = bool((known.mask > 0).any())
 
-        def predict(noisy: Tensor, times: Tensor, shown: DiffusionCondition) -> Tensor:
-            return network(noisy, times, shown, known.latents, known.mask, causal)
+        def predicted_of(noisy: Tensor, times: Tensor, shown: DiffusionCondition) -> Tensor:
+            rest = (noisy, times, shown, known.latents, known.mask, causal)
+            return predict(network, config.schedule, config.objective, *rest)
 
         def denoise(noisy: Tensor, time: int) -> Tensor:
             times = torch.full((len(noisy),), time, device=noisy.device)
             if weight == 1.0 or not bool(condition.shown.any()):
-                predicted = predict(noisy, times, condition)
+                predicted = predicted_of(noisy, times, condition)
             elif weight == 0.0:
-                predicted = predict(noisy, times, condition.hidden())
+                predicted = predicted_of(noisy, times, condition.hidden())
             else:
-                without = predict(noisy, times, condition.hidden())
-                predicted = without + weight * (predict(noisy, times, condition) - without)
+                without = predicted_of(noisy, times, condition.hidden())
+                predicted = without + weight * (predicted_of(noisy, times, condition) - without)
             signal, level = config.schedule.amplitudes(times)
             clean = clean_estimate(config.objective, predicted, noisy, signal, level)
             if config.threshold is not None:
                 clean = clean.clamp(-config.threshold, config.threshold)
+            if self.calibration is not None:
+                clean = self.calibration(clean, noisy, time, causal, partly_known)
             return torch.where(known.mask > 0, known.latents, clean)
 
         return denoise
@@ -226,7 +238,8 @@ class DiffusionSampler:
         fixed = done.shape[2]
         for window in self.windows(frames, frame_rate, fixed):
             if window.first == 0:
-                new = self.sample(condition, window.stop, generators, guidance=guidance, steps=steps)
+                shown = condition.during(0, window.stop)
+                new = self.sample(shown, window.stop, generators, guidance=guidance, steps=steps)
                 done = new.cpu()
             else:
                 done = self._continue(window, done, fixed, condition, generators, frame_rate, guidance, steps)
@@ -271,7 +284,8 @@ class DiffusionSampler:
         mask = torch.zeros(len(done), 1, length)
         mask[:, :, :new_from] = 1
         known = KnownLatents(latents, mask)
-        made = self.sample(condition, length, generators, known, True, guidance, steps).cpu()
+        shown = condition.during(window.start, window.stop)
+        made = self.sample(shown, length, generators, known, True, guidance, steps).cpu()
         rise = (torch.arange(fade) + 1) / (fade + 1)
         seam = slice(new_from, new_from + fade)
         mixed = (1 - rise) * done[:, :, window.first - fade : window.first] + rise * made[:, :, seam]

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..._utils.errors import Brain2MusicWarning, InputError
 from ..._utils.progress import Advance, StepCounter
+from ...audio.beats import track_beats
 from ...audio.channels import mix
 from ...audio.filling import NEAR_S, SEAM_S, fill_gap, gains_around
 from ...audio.info import audio_info
@@ -91,6 +92,7 @@ def inpaint_sound(
     sound, known_samples = _at_model(model, part, known, sample_rate)
     encoded = model.latents.encode(sound, known_samples)
     condition = _condition(model, asked, _remaining(sound, known_samples))
+    condition = with_beats(model, condition, sound, encoded.latents.shape[1])
     counted = StepCounter(asked.progress, _n_windows(model, encoded))
     latents = _fill_latents(model, encoded, condition, asked, counted)
     filling = _filling(model, latents, encoded.level, part, known, gap, sample_rate)
@@ -116,6 +118,7 @@ def continue_sound(model: "JEN1", recording: AudioInput, seconds: float, asked: 
     encoded = model.latents.encode(sound)
     condition = _condition(model, asked, sound)
     frames = encoded.latents.shape[1] + math.ceil(seconds * model.frame_rate)
+    condition = with_beats(model, condition, sound, frames)
     counted = StepCounter(
         asked.progress, len(model.sampler.windows(frames, model.frame_rate, encoded.latents.shape[1]))
     )
@@ -196,6 +199,16 @@ def _condition(model: "JEN1", asked: Editing, sound: Float32[np.ndarray, "channe
     return model.embedding_condition(embed_sounds([(mono, model.sample_rate)], model.embedding_input))
 
 
+def with_beats(
+    model: "JEN1", condition: DiffusionCondition, sound: Float32[np.ndarray, "channels samples"], frames: int
+) -> DiffusionCondition:
+    """The same condition with the beats of a sound, which go on through what is missing."""
+    if model.metronome.frame_rate is None:
+        return condition
+    beats = track_beats(sound.mean(axis=0), model.sample_rate)
+    return replace(condition, clock=model.metronome.follow(beats, frames, len(condition)))
+
+
 def _longest(model: "JEN1") -> tuple[int, int]:
     """Frames of a window, and of the longest gap that it can hold."""
     window = round(model.diffusion.window_s * model.frame_rate)
@@ -233,7 +246,8 @@ def _fill_latents(
         before = min(first, window)
         frames = before + last - first - longest // 2
         known = latents[None, :, first - before : first]
-        made = model.sampler.extend(condition, frames, generators, model.frame_rate, known, guidance, steps, advance)[0]
+        during = condition.during(first - before, first - before + frames)
+        made = model.sampler.extend(during, frames, generators, model.frame_rate, known, guidance, steps, advance)[0]
         latents[:, first : first + frames - before] = made[:, before:]
         first += frames - before
     start = min(max(0, (first + last) // 2 - window // 2), max(0, latents.shape[1] - window))
@@ -241,7 +255,9 @@ def _fill_latents(
     mask = torch.ones(1, 1, stop - start)
     mask[:, :, max(0, first - start) : last - start] = 0
     around = KnownLatents(latents[None, :, start:stop], mask)
-    made = model.sampler.sample(condition, stop - start, generators, around, False, guidance, steps)[0]
+    made = model.sampler.sample(
+        condition.during(start, stop), stop - start, generators, around, False, guidance, steps
+    )[0]
     latents[:, start:stop] = made.cpu()
     advance()
     return latents

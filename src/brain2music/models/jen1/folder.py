@@ -11,7 +11,11 @@ from ..._utils.files import digest_file, digest_text, read_json, write_json
 from ...embeddings.embeddings import EmbeddingSpace
 from ...weights import find
 from ..autoencoder.whitening import LatentWhitening
+from ..generator_parts.pace import FILE as PACE
+from ..generator_parts.pace import Pace
 from ..mel_tokens.griffin_lim import INVERSE
+from .calibration import FILE as CALIBRATION
+from .calibration import Calibration
 from .diffusion import DiffusionConfig
 from .latents import WHITENING, AutoencoderLatents, LatentCodec, latent_codec_digest, open_latents
 from .schedule import NoiseSchedule
@@ -34,6 +38,8 @@ class JEN1Parts(NamedTuple):
     text_encoder: str | None
     name: str
     sha256: str
+    pace: Pace | None
+    calibration: Calibration | None
 
 
 def write_model(
@@ -44,6 +50,8 @@ def write_model(
     about: dict[str, Any],
     provenance: dict[str, Any],
     usual_level: float = 1.0,
+    pace: Pace | None = None,
+    calibration: Calibration | None = None,
 ) -> Path:
     """Write a model's folder, weights in half precision.
 
@@ -63,6 +71,10 @@ def write_model(
         What it was trained on, as JSON types.
     usual_level : float, default 1
         Level of latents that are divided by it.
+    pace : Pace, optional
+        Predictor of tempi, for a network with a beat clock.
+    calibration : Calibration, optional
+        Correction of what the network estimates.
 
     Returns
     -------
@@ -71,6 +83,9 @@ def write_model(
     """
     network.save_pretrained(folder / NETWORK, half=True)
     whitening.save(folder / WHITENING)
+    for part in (pace, calibration):
+        if part is not None:
+            part.save(folder)
     settings = {name: about[name] for name in _KEYS if name in about}
     write_json(
         folder / _CONFIG,
@@ -125,7 +140,7 @@ def read_model(
     diffusion, space = _read_diffusion(settings, folder), _read_space(settings, folder)
     vocoder = vocoder or settings.get("vocoder", _VOCODER)
     whitening = LatentWhitening.load(folder / WHITENING)
-    latents = open_latents(codec, whitening, vocoder, diffusion.common_scale)
+    latents = open_latents(codec, whitening, vocoder, diffusion.size_power)
     if isinstance(latents, AutoencoderLatents):
         latents.usual_level = float(settings.get("usual_level", 1.0))
     network = OmniUNet.from_pretrained(folder / NETWORK)
@@ -133,7 +148,9 @@ def read_model(
         raise InputError("the network and the settings are of different models", folder, "copy the folder again")
     text = None if settings["text"] is None else str(settings["text"]["name"])
     sha256 = _digest(folder, settings, vocoder)
-    return JEN1Parts(network.to(device), diffusion, latents, space, text, folder.name, sha256)
+    pace = Pace.load(folder) if (folder / PACE).is_file() else None
+    calibration = Calibration.load(folder) if (folder / CALIBRATION).is_file() else None
+    return JEN1Parts(network.to(device), diffusion, latents, space, text, folder.name, sha256, pace, calibration)
 
 
 def _read_jen1_settings(folder: Path) -> dict[str, Any]:
@@ -165,6 +182,7 @@ def _read_space(settings: dict[str, Any], folder: Path) -> EmbeddingSpace:
 def _digest(folder: Path, settings: dict[str, Any], vocoder: str) -> str:
     """Digest of all that decides a model's output: weights, sizes, whitening, sampling, codec and vocoder."""
     files = [folder / NETWORK / "model.safetensors", folder / NETWORK / "config.json", folder / WHITENING]
+    files += [*folder.glob(PACE), *folder.glob(CALIBRATION)]
     decides = [settings["diffusion"], settings["codec_sha256"], vocoder]
     if vocoder == _VOCODER:
         decides.append(latent_codec_digest(INVERSE))

@@ -1,10 +1,10 @@
 """Training data of JEN-1: music as latents before whitening, in shards that are written once and survive a crash.
 
 A shard is one safetensors file: ``latents`` (pieces, dim, frames) and ``windows`` (pieces, windows, dims), joint
-embeddings of 10 s, in half precision; and for texts ``text`` (pieces, tokens, text_dim), ``n_tokens`` (pieces,), 0
-where a piece has none. What each piece is, and what made the numbers, is in its metadata. Shards that are there are
-kept; the whitening of the latents is fitted once and kept, too, so that a training that goes on with more shards
-works in the same space.
+embeddings of 10 s, in half precision; ``beat_count`` (pieces, frames), the beats until each frame; and for texts
+``text`` (pieces, tokens, text_dim), ``n_tokens`` (pieces,), 0 where a piece has none. What each piece is (its tempo,
+too, where it has any), and what made the numbers, is in its metadata. Shards that are there are kept; the whitening of
+the latents is fitted once and kept, too, so that a training that goes on with more shards works in the same space.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Float64, Int
 from torch import Tensor
 
 from ..._utils.cpu import use_one_thread
@@ -26,9 +26,11 @@ from ...embeddings.embeddings import EmbeddingSpace
 from ...simulation.music.render import render_piece
 from ...training.piece_shards import PieceShards, prepare_in_workers, write_piece_shards
 from ..autoencoder.whitening import LatentWhitening
+from ..generator_parts.clock import count_beats, tempo_of
 from ..generator_parts.pieces import SAMPLE_RATE as EMBEDDED_RATE
 from ..generator_parts.pieces import RecordedSegment, WindowEmbedder
 from ..mulan.training_data import ComposedPiece
+from .beats import clock_of
 from .latents import WHITENING, LatentCodec, describe_latents
 from .texts import TextTokens, pad_tokens
 
@@ -37,12 +39,13 @@ _WHITENED_PIECES = 400
 
 
 class PreparedMusic(NamedTuple):
-    """A piece from a worker: what it is, sound for the codec, prepared input of the embedder, and its caption."""
+    """A piece from a worker: what it is, sound for the codec, input of the embedder, caption, and tracked beats."""
 
     row: dict[str, Any]
     sound: Float32[np.ndarray, "channels samples"]
     embedder_input: Any
     caption: str
+    beats: Float64[np.ndarray, " beats"] | None
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,12 @@ class PieceEncoder:
     @torch.inference_mode()
     def __call__(self, piece: PreparedMusic) -> dict[str, np.ndarray]:
         """Arrays of a piece."""
+        latents = self.latents.raw(piece.sound).numpy().astype(np.float16)
+        times = np.arange(latents.shape[1]) * self.latents.hop_length / self.latents.sample_rate
         arrays = {
-            "latents": self.latents.raw(piece.sound).numpy().astype(np.float16),
+            "latents": latents,
             "windows": self.embedder.forward(piece.embedder_input).astype(np.float16),
+            "beat_count": _beat_count(piece, times),
         }
         if self.texts is None:
             return arrays
@@ -153,6 +159,7 @@ class LatentData:
         self.about, self.rows, self.shards = read.about, read.rows, read.arrays
         self.pieces = read.places("latents")
         self.space = EmbeddingSpace(**self.about["space"])
+        self.has_beats = all("beat_count" in shard for shard in self.shards)
         self.frame_rate, self.frames = float(self.about["frame_rate"]), min(s["latents"].shape[2] for s in self.shards)
         self.whitening = self._whitening(folder / WHITENING, channels)
 
@@ -181,6 +188,14 @@ class LatentData:
         """The arrays of a piece."""
         number, row = self.pieces[index]
         return {name: array[row] for name, array in self.shards[number].items()}
+
+    def clock(self, index: int) -> Int[Tensor, "rows frames"]:
+        """Beat clock of a piece."""
+        row, count = self.rows[index], self.piece(index)["beat_count"].numpy()
+        if not row["composed"] and row["tempo"] is not None:  # what was tracked is not even
+            tempo = 60 * self.frame_rate * np.gradient(count.astype(np.float64))
+            return torch.from_numpy(clock_of(count, tempo, None))
+        return torch.from_numpy(clock_of(count, row["tempo"], row.get("beats_per_bar")))
 
     def embedding(self, windows: Float[Tensor, "windows dims"], start_s: float, length_s: float) -> Tensor:
         """Unit embedding (dims,) of a crop: the mean of its windows, or of the one nearest to its middle."""
@@ -224,11 +239,15 @@ def _begin_worker(embedding: str, step_s: float, sample_rate: int, channels: int
 
 def _prepare_music(source: ComposedPiece | RecordedSegment, seconds: float) -> PreparedMusic | None:
     """In a worker process: render or read a source, and compute all that needs no device."""
+    from ...audio.beats import track_beats
+
     embedder, sample_rate, channels = _WORKER
-    caption = ""
+    caption, beats = "", None
     if isinstance(source, ComposedPiece):
-        sound = np.repeat(render_piece(source.piece(seconds), sample_rate)[None], channels, axis=0)
+        piece = source.piece(seconds)
+        sound = np.repeat(render_piece(piece, sample_rate)[None], channels, axis=0)
         row = {"genre": source.genre, "seed": source.seed, "number": source.number, "composed": True}
+        row |= {"tempo": piece.tempo, "beats_per_bar": piece.beats}
         caption = source.caption()
     else:
         if duration_of(source.file) - source.start_s < seconds - _SHORTER_S:
@@ -240,4 +259,14 @@ def _prepare_music(source: ComposedPiece | RecordedSegment, seconds: float) -> P
     count = round(seconds * sample_rate)
     sound = np.ascontiguousarray(np.pad(sound[:, :count], ((0, 0), (0, max(0, count - sound.shape[1])))), np.float32)
     mono = resample(sound.mean(axis=0), sample_rate, EMBEDDED_RATE)
-    return PreparedMusic(row, sound, embedder().prepare(mono), caption)
+    if not row["composed"]:
+        beats = track_beats(mono, EMBEDDED_RATE)
+        row["tempo"] = None if beats is None else tempo_of(beats)
+    return PreparedMusic(row, sound, embedder().prepare(mono), caption, beats)
+
+
+def _beat_count(piece: PreparedMusic, times: Float64[np.ndarray, " frames"]) -> Float32[np.ndarray, " frames"]:
+    """Beats until each time, from the first downbeat where that is known; 0 where there is no tempo."""
+    if piece.beats is not None:
+        return count_beats(piece.beats, times)[0].astype(np.float32)
+    return (times * (piece.row["tempo"] or 0.0) / 60).astype(np.float32)

@@ -89,17 +89,17 @@ class MelLatents:
         Name of the codec, and digest of its weights.
     whitening : LatentWhitening
         Of the vectors, whose size says how many mel frames make a latent frame, with as many channels as are kept.
-    common_scale : bool, default False
-        Divide all channels by one number instead, for the ablation of latent normalisation.
+    size_power : float, default 0
+        Power of their deviation that whitened channels keep (:class:`.diffusion.DiffusionConfig`).
     """
 
     channels = 1
 
     def __init__(
-        self, codec: MelTokenCodec, name: str, sha256: str, whitening: LatentWhitening, common_scale: bool = False
+        self, codec: MelTokenCodec, name: str, sha256: str, whitening: LatentWhitening, size_power: float = 0.0
     ) -> None:
         self.codec, self.name, self.sha256 = codec, name, sha256
-        self.whitening, self.common_scale = whitening, common_scale
+        self.whitening, self.size_power = whitening, size_power
         self.mel_frames = whitening.dim // N_MELS
         self.sample_rate, self.hop_length = codec.sample_rate, self.mel_frames * HOP_LENGTH
 
@@ -116,7 +116,7 @@ class MelLatents:
 
     def whiten(self, raw: Float[Tensor, "batch raw_dim frames"]) -> Float[Tensor, "batch dim frames"]:
         """Whiten latents of whole items."""
-        return scale_channels(self.whitening(raw), self.whitening, self.common_scale)
+        return scale_channels(self.whitening(raw), self.whitening, self.size_power)
 
     def encode(
         self, wave: Float32[np.ndarray, "channels samples"], known: Bool[np.ndarray, " samples"] | None = None
@@ -127,7 +127,7 @@ class MelLatents:
 
     def spectrogram(self, latents: Float[Tensor, "dim frames"]) -> Float32[np.ndarray, "mel_frames 80"]:
         """Log-mel frames of whitened latents."""
-        scaled = scale_channels(latents[None], self.whitening, self.common_scale, back=True)
+        scaled = scale_channels(latents[None], self.whitening, self.size_power, back=True)
         vectors = self.whitening.inverse(scaled)[0].T
         return vectors.reshape(-1, N_MELS).clamp(QUIETEST, LOUDEST).cpu().numpy()
 
@@ -150,7 +150,7 @@ class AutoencoderLatents:
         Name of the codec, and digest of its weights.
     whitening : LatentWhitening, optional
         Of the latents; default the autoencoder's own.
-    common_scale : bool, default False
+    size_power : float, default 0
         As for :class:`MelLatents`.
 
     Raises
@@ -168,13 +168,13 @@ class AutoencoderLatents:
         name: str,
         sha256: str,
         whitening: LatentWhitening | None = None,
-        common_scale: bool = False,
+        size_power: float = 0.0,
     ) -> None:
         found = whitening or model.whitening
         if found is None:
             raise InputError(f"{name} comes without the whitening of its latents", hint="train the autoencoder again")
         self.model, self.name, self.sha256, self.whitening = model.eval(), name, sha256, found
-        self.common_scale, config = common_scale, model.config
+        self.size_power, config = size_power, model.config
         self.sample_rate, self.hop_length, self.channels = config.sample_rate, config.hop_length, config.channels
 
     @property
@@ -188,7 +188,7 @@ class AutoencoderLatents:
 
     def whiten(self, raw: Float[Tensor, "batch raw_dim frames"]) -> Float[Tensor, "batch dim frames"]:
         """Whiten latents of whole items, each at its own level."""
-        return scale_channels(self.whitening(raw), self.whitening, self.common_scale)
+        return scale_channels(self.whitening(raw), self.whitening, self.size_power)
 
     def encode(
         self, wave: Float32[np.ndarray, "channels samples"], known: Bool[np.ndarray, " samples"] | None = None
@@ -198,7 +198,7 @@ class AutoencoderLatents:
         reach = 8 * self.hop_length  # of the encoder's convolutions, to either side
         frames = known_frames(known, raw.shape[1], self.hop_length, (reach, reach + self.hop_length))
         level = self.whitening.rms(raw[None][:, :, frames]) if frames.any() else raw.new_ones(1)
-        whitened = scale_channels(self.whitening(raw[None], level), self.whitening, self.common_scale)
+        whitened = scale_channels(self.whitening(raw[None], level), self.whitening, self.size_power)
         return EncodedSound(whitened[0], frames, float(level))
 
     def decode(
@@ -206,7 +206,7 @@ class AutoencoderLatents:
     ) -> Float32[np.ndarray, "channels samples"]:
         """Sound of whitened latents, at a level."""
         rms = torch.tensor([self.usual_level if level is None else level])
-        scaled = scale_channels(latents[None], self.whitening, self.common_scale, back=True)
+        scaled = scale_channels(latents[None], self.whitening, self.size_power, back=True)
         return self.model.decode(self.whitening.inverse(scaled, rms))[0].numpy()
 
 
@@ -214,8 +214,8 @@ def open_latents(
     codec: str | Path,
     whitening: LatentWhitening | None,
     vocoder: str = "griffin-lim",
-    common_scale: bool = False,
-    mel_frames: int = 8,
+    size_power: float = 0.0,
+    mel_frames: int = 4,
 ) -> LatentCodec:
     """Make latents from a codec of ours, by shipped name or folder.
 
@@ -227,9 +227,9 @@ def open_latents(
         Of its latents; needed for mel tokens, which come without.
     vocoder : {"griffin-lim", "hifigan"}
         Of mel spectrograms.
-    common_scale : bool, default False
-        Whether channels keep their own sizes relative to one another.
-    mel_frames : int, default 8
+    size_power : float, default 0
+        Power of their deviation that whitened channels keep.
+    mel_frames : int, default 4
         Mel frames (11.6 ms) per latent frame, where no whitening says it.
 
     Returns
@@ -245,12 +245,12 @@ def open_latents(
     folder = find(codec)
     kind, sha256 = read_json(folder / "config.json").get("model"), latent_codec_digest(folder)
     if kind == "Autoencoder":
-        return AutoencoderLatents(Autoencoder.from_pretrained(folder), folder.name, sha256, whitening, common_scale)
+        return AutoencoderLatents(Autoencoder.from_pretrained(folder), folder.name, sha256, whitening, size_power)
     if kind == "MelTokens":
         tokens = get_token_codec(str(codec), None, "cpu", vocoder)
         assert isinstance(tokens, MelTokenCodec)
         empty = LatentWhitening(mel_frames * N_MELS)
-        return MelLatents(tokens, folder.name, sha256, whitening or empty, common_scale)
+        return MelLatents(tokens, folder.name, sha256, whitening or empty, size_power)
     raise InputError(f"a {kind} has no latents for diffusion", folder, "name mel-tokens-6k or an autoencoder")
 
 
@@ -271,9 +271,9 @@ def latent_codec_digest(codec: str | Path) -> str:
 
 
 def scale_channels(
-    latents: Float[Tensor, "batch dim frames"], whitening: LatentWhitening, common_scale: bool, back: bool = False
+    latents: Float[Tensor, "batch dim frames"], whitening: LatentWhitening, size_power: float, back: bool = False
 ) -> Float[Tensor, "batch dim frames"]:
-    """Give whitened channels their own sizes, with one scale for all, where ``common_scale``; ``back`` undoes it.
+    """Give whitened channels a power of the sizes that they had before; ``back`` takes it away.
 
     Parameters
     ----------
@@ -281,19 +281,39 @@ def scale_channels(
         Whitened latents, or scaled ones to bring back.
     whitening : LatentWhitening
         With which they were whitened.
-    common_scale, back : bool
-        Whether to do anything, and which way.
+    size_power : float
+        Of their deviations: 0 changes nothing, 1 makes it one scale for all channels.
+    back : bool
+        Which way.
 
     Returns
     -------
     (batch, dim, frames)
         Latents, of unit variance on average over channels.
     """
-    if not common_scale:
+    if size_power == 0.0:
         return latents
-    deviations = whitening.deviations
-    sizes = torch.from_numpy(deviations / np.sqrt(np.mean(deviations**2))).to(latents)[:, None]
+    sizes = channel_sizes(whitening, size_power).to(latents)[:, None]
     return latents / sizes if back else latents * sizes
+
+
+def channel_sizes(whitening: LatentWhitening, size_power: float) -> Float[Tensor, " dim"]:
+    """Standard deviations of whitened channels that keep a power of their sizes.
+
+    Parameters
+    ----------
+    whitening : LatentWhitening
+        With which they were whitened.
+    size_power : float
+        Of their deviations.
+
+    Returns
+    -------
+    (dim,)
+        Of unit root mean square.
+    """
+    sizes = whitening.deviations**size_power
+    return torch.from_numpy(sizes / np.sqrt(np.mean(sizes**2))).float()
 
 
 def known_frames(

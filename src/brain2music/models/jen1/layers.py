@@ -64,8 +64,8 @@ class OmniResidual(nn.Module):
         self.modulation = nn.Linear(shared, 2 * outputs)
         self.dropout = nn.Dropout(dropout)
         self.around = nn.Identity() if inputs == outputs else nn.Conv1d(inputs, outputs, 1)
-        _begin_at_zero(self.second)
-        _begin_at_zero(self.modulation)
+        begin_at_zero(self.second)
+        begin_at_zero(self.modulation)
 
     def forward(
         self, x: Float[Tensor, "batch inputs frames"], shared: Float[Tensor, "batch shared"], causal: bool
@@ -85,7 +85,7 @@ class SelfAttention(nn.Module):
         self.heads = heads
         self.norm = nn.LayerNorm(width)
         self.projection = nn.Linear(width, 3 * width, bias=False)
-        self.out = _begin_at_zero(nn.Linear(width, width))
+        self.out = begin_at_zero(nn.Linear(width, width))
 
     def forward(self, x: Float[Tensor, "batch frames width"], causal: bool) -> Float[Tensor, "batch frames width"]:
         """Attend to all frames, or to those up to each."""
@@ -105,7 +105,7 @@ class CrossAttention(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.query = nn.Linear(width, width, bias=False)
         self.projection = nn.Linear(context, 2 * width, bias=False)
-        self.out = _begin_at_zero(nn.Linear(width, width))
+        self.out = begin_at_zero(nn.Linear(width, width))
 
     def forward(
         self,
@@ -139,7 +139,7 @@ class AttentionBlock(nn.Module):
             nn.Linear(width, hidden),
             nn.GELU(),
             nn.Dropout(dropout),
-            _begin_at_zero(nn.Linear(hidden, width)),
+            begin_at_zero(nn.Linear(hidden, width)),
         )
 
     def forward(
@@ -201,7 +201,7 @@ def _heads(x: Float[Tensor, "batch length width"], heads: int) -> Float[Tensor, 
     return x.unflatten(2, (heads, -1)).transpose(1, 2)
 
 
-def _begin_at_zero(layer: Layer) -> Layer:
+def begin_at_zero(layer: Layer) -> Layer:
     """Set weights and biases to zero, so that the branch that ends in the layer begins as nothing."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)

@@ -25,8 +25,11 @@ from ...audio.sound import Reconstruction, scale_peak
 from ...embeddings.embeddings import Embeddings, EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ..abilities import Abilities
+from ..embedders import embeds_text
 from ..embedding_input import EmbeddingInput
 from ..generator_parts.inputs import AudioInput, Rows
+from ..generator_parts.metronome import Metronome, described
+from ..generator_parts.pace import Pace
 from ..generator_parts.prompts import (
     MAX_WORDS,
     Prompts,
@@ -34,11 +37,14 @@ from ..generator_parts.prompts import (
     check_duration,
     check_guidance,
     check_seed,
+    embed_texts,
     prompts_from_audio,
     prompts_from_embeddings,
     seeded_generator,
 )
 from ..own_generators import jen1_abilities
+from .beats import clock_of
+from .calibration import Calibration
 from .condition import DiffusionCondition
 from .diffusion import DiffusionConfig, DiffusionSampler
 from .editing import Editing, continue_sound, fill_regions, inpaint_sound
@@ -77,6 +83,10 @@ class JEN1:
         Of the model, in the origin of its outputs.
     sha256 : str
         Digest of all that decides its outputs, "none" before the model is saved.
+    pace : Pace, optional
+        Predictor of the tempo at which the beat clock runs, where the network was trained with a clock.
+    calibration : Calibration, optional
+        Correction of what the network estimates.
 
     Examples
     --------
@@ -102,10 +112,13 @@ class JEN1:
         text_encoder: str | None,
         name: str = "jen1",
         sha256: str = "none",
+        pace: Pace | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self.network, self.diffusion, self.latents = network.eval(), diffusion, latents
         self.embedding_input, self.text_encoder = EmbeddingInput(space), text_encoder
-        self.name, self.sha256 = name, sha256
+        self.name, self.sha256, self.pace, self.calibration = name, sha256, pace, calibration
+        self.metronome = Metronome(self.frame_rate if network.config.clock_dim else None, pace, clock_of)
 
     @property
     def sample_rate(self) -> int:
@@ -140,7 +153,7 @@ class JEN1:
     @property
     def sampler(self) -> DiffusionSampler:
         """Sampler of latents."""
-        return DiffusionSampler(self.network, self.diffusion)
+        return DiffusionSampler(self.network, self.diffusion, self.calibration)
 
     def generate(
         self,
@@ -153,6 +166,7 @@ class JEN1:
         n_samples: int = 1,
         guidance: float | None = None,
         steps: int | None = None,
+        tempo: float | None = None,
         rows: Rows | None = None,
         first_item: int = 0,
         progress: Advance | None = None,
@@ -180,6 +194,8 @@ class JEN1:
             Classifier-free guidance, 0 to 100; default the model's own.
         steps : int, optional
             Evaluations of the network per window; default the model's own.
+        tempo : float, optional
+            Beats per minute, 40 to 230, for a model with a beat clock; default what fits the embedding.
         rows : {"items", "windows"}, optional
             What the rows of a two-dimensional embedding are.
         first_item : int, default 0
@@ -198,6 +214,7 @@ class JEN1:
             Nothing is asked for, or an embedding and a recording at once, or something that cannot be used.
         """
         asked: Any = {"seconds": seconds, "seed": seed, "n_samples": n_samples, "guidance": guidance, "steps": steps}
+        asked["tempo"] = tempo
         return list(self.pieces(embedding, text, like, **asked, rows=rows, first_item=first_item, progress=progress))
 
     def pieces(
@@ -211,6 +228,7 @@ class JEN1:
         n_samples: int = 1,
         guidance: float | None = None,
         steps: int | None = None,
+        tempo: float | None = None,
         rows: Rows | None = None,
         first_item: int = 0,
         progress: Advance | None = None,
@@ -219,7 +237,7 @@ class JEN1:
 
         Parameters
         ----------
-        embedding, text, like, seconds, seed, n_samples, guidance, steps, rows, first_item, progress
+        embedding, text, like, seconds, seed, n_samples, guidance, steps, tempo, rows, first_item, progress
             As for :meth:`generate`.
 
         Returns
@@ -229,21 +247,25 @@ class JEN1:
         """
         check_duration(seconds, n_samples)
         self._check(seed, guidance, steps)
+        self.metronome.check(tempo)
         asked = self.asked(embedding, text, like, rows)
+        tempi = self.metronome.tempi(asked.condition.embedding, tempo)
         numbers = [(item, sample) for item in range(len(asked.origins)) for sample in range(n_samples)]
         frames = math.ceil(seconds * self.frame_rate)
+        clock = self.metronome.clock([asked.condition.embedding], frames, tempo)
+        clocked = replace(asked.condition, clock=clock)
         batches = [numbers[first : first + _BATCH] for first in range(0, len(numbers), _BATCH)]
         counted = StepCounter(progress, len(batches) * len(self.sampler.windows(frames, self.frame_rate)))
 
         def each() -> Iterator[Reconstruction]:
             for batch in batches:
-                condition = asked.condition[[item for item, _ in batch]]
+                condition = clocked[[item for item, _ in batch]]
                 generators = [self.generator(seed, first_item + item, sample) for item, sample in batch]
                 made = self.sampler.extend(
                     condition, frames, generators, self.frame_rate, None, guidance, steps, counted
                 )
                 for (item, sample), latents in zip(batch, made, strict=True):
-                    more = {"item": first_item + item, "draw": sample, **asked.origins[item]}
+                    more = {"item": first_item + item, "draw": sample, **asked.origins[item], **described(tempi, item)}
                     yield self.piece(self.sound(latents, seconds), "generate", seed, guidance, steps, more)
 
         return each()
@@ -468,7 +490,7 @@ class JEN1:
         return replace(null, embedding=torch.nn.functional.normalize(vectors.float(), dim=1), shown=shown)
 
     def text_condition(self, texts: Sequence[str]) -> DiffusionCondition:
-        """Conditions of texts alone.
+        """Conditions of texts: their token states, and where the joint space embeds texts, their embeddings, too.
 
         Parameters
         ----------
@@ -490,7 +512,11 @@ class JEN1:
             states, words = get_text_tokens(self.text_encoder)([text])
             null = DiffusionCondition.null(1, self.network.config.text_dim, self.network.config.embedding_dim)
             found.append(replace(null, text=states, words=words, shown=torch.tensor([[True, False]])))
-        return DiffusionCondition.stack(found)
+        condition = DiffusionCondition.stack(found)
+        if not embeds_text(self.space.name):
+            return condition
+        joint = self.embedding_condition(embed_texts(texts, self.embedding_input))
+        return replace(condition, embedding=joint.embedding, shown=torch.ones_like(condition.shown))
 
     def sound(
         self, latents: Float[Tensor, "dim frames"], seconds: float, level: float | None = None
@@ -588,7 +614,15 @@ class JEN1:
         about = {**describe_latents(self.latents), "space": asdict(self.space), "text": text}
         level = getattr(self.latents, "usual_level", 1.0)
         return write_model(
-            Path(folder), self.network, self.latents.whitening, self.diffusion, about, provenance or {}, level
+            Path(folder),
+            self.network,
+            self.latents.whitening,
+            self.diffusion,
+            about,
+            provenance or {},
+            level,
+            self.pace,
+            self.calibration,
         )
 
     @classmethod

@@ -16,18 +16,22 @@ from ...audio.sound import Reconstruction, scale_peak
 from ...training.engine import Engine
 from ...training.optimizers import adamw
 from ...training.schedule import cosine, set_lr
+from ..generator_parts.pace import FEWEST_TEMPI, Pace
+from .calibration import Calibration
 from .condition import DiffusionCondition
 from .config import UNetConfig, UNetSize
 from .diffusion import DiffusionConfig, DiffusionSampler
-from .folder import write_model
+from .folder import NETWORK, write_model
 from .latent_shards import LatentData
-from .latents import open_latents, scale_channels
+from .latents import channel_sizes, open_latents, scale_channels
+from .prediction import predict
 from .schedule import training_target
 from .tasks import TaskBatch, TaskMix
 from .unet import OmniUNet
 
 _HELD_OUT = 0.03
 _VALIDATED = 48
+_CALIBRATED = 36
 _VALIDATION_TIMES = (100, 300, 500, 700, 900)
 
 Ablation = Literal["normalisation", "causal", "inpainting", "continuation"]
@@ -49,9 +53,11 @@ class JEN1Hyperparameters:
         Steps over which the rate rises.
     condition_dropout : tuple of float
         Probabilities that an item is shown no condition (JEN-1: 0.2), its text only, its embedding only.
-    channel_power : float
-        Channels weigh in the loss by this power of the deviation that they had before whitening: 0 (JEN-1) is alike,
-        more than 0 spends a small network on those that are heard most.
+    size_power : float
+        Power of their deviation that whitened channels keep (:class:`.diffusion.DiffusionConfig`; JEN-1: 0).
+    clock_dropout : tuple of float
+        Probabilities that the beat clock is hidden of an item with a condition, of one without, and that only its bar
+        is.
     known_weight : float
         Weight of the loss on frames that are known (JEN-1: 1, as on others).
     shortest : float
@@ -68,7 +74,8 @@ class JEN1Hyperparameters:
     weight_decay: float = 0.02
     warmup_steps: int = 100
     condition_dropout: tuple[float, float, float] = (0.2, 0.3, 0.35)
-    channel_power: float = 0.5
+    size_power: float = 0.5
+    clock_dropout: tuple[float, float, float] = (0.1, 0.5, 0.2)
     known_weight: float = 0.1
     shortest: float = 0.34
 
@@ -86,7 +93,7 @@ class JEN1Hyperparameters:
         JEN1Hyperparameters
             Hyper-parameters.
         """
-        paper = cls(batch=510, lr=3e-5, weight_decay=0.1, warmup_steps=1000, channel_power=0.0, known_weight=1.0)
+        paper = cls(batch=510, lr=3e-5, weight_decay=0.1, warmup_steps=1000, size_power=0.0, known_weight=1.0)
         return {"paper": paper, "small": cls(), "tiny": cls(batch=6, lr=3e-3, warmup_steps=10)}[size]
 
 
@@ -114,6 +121,8 @@ class JEN1Task:
         Whether to write samples of sound while training.
     hparams : JEN1Hyperparameters, optional
         Default those of the size.
+    initialise_from : Path, optional
+        Folder of a JEN-1 whose weights to begin at, but for its output layer, which begins as nothing.
 
     Raises
     ------
@@ -134,19 +143,23 @@ class JEN1Task:
         channels: int | None = None,
         hear: bool = False,
         hparams: JEN1Hyperparameters | None = None,
+        initialise_from: Path | None = None,
     ) -> None:
         self.data = LatentData(folder, UNetConfig.size(size).latent_dim if channels is None else channels)
         self.seed, self.hear, self.folder = seed, hear, folder
         self.mix = TaskMix(**{name: name not in without for name in ("causal", "inpainting", "continuation")})
-        self.diffusion = replace(diffusion or DiffusionConfig(), common_scale="normalisation" in without)
         self.hparams = hparams or JEN1Hyperparameters.of_size(size)
+        power = 1.0 if "normalisation" in without else self.hparams.size_power
+        self.diffusion = replace(diffusion or DiffusionConfig(), size_power=power)
         whitening = self.data.whitening
         config = UNetConfig.size(size, whitening.channels, self.data.text_dim or 1, self.data.space.dims)
-        power = 0.0 if self.diffusion.common_scale else self.hparams.channel_power
-        weights = torch.from_numpy(whitening.deviations**power)
-        self.channel_weights = (weights / weights.mean())[:, None]
+        config = config if self.data.has_beats else replace(config, clock_dim=0)
         torch.manual_seed(seed)
-        self.models: dict[str, nn.Module] = {"unet": OmniUNet(config)}
+        network = OmniUNet(config)
+        network.sizes.copy_(channel_sizes(whitening, power))
+        if initialise_from is not None:
+            network.begin_at(OmniUNet.from_pretrained(initialise_from / NETWORK))
+        self.models: dict[str, nn.Module] = {"unet": network}
         self.optimizers: dict[str, torch.optim.Optimizer] = {
             "unet": adamw(self.models["unet"], self.hparams.lr, self.hparams.weight_decay, (0.9, 0.95))
         }
@@ -171,7 +184,7 @@ class JEN1Task:
         lr = self.hparams.lr * cosine(engine.progress, step, warmup_steps=self.hparams.warmup_steps)
         set_lr(self.optimizers["unet"], lr)
         latents, count = batch["latents"], len(batch["latents"])
-        condition = _condition_of(batch).dropped(self.hparams.condition_dropout)
+        condition = _condition_of(batch).dropped(self.hparams.condition_dropout, self.hparams.clock_dropout)
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         times, noise = torch.randint(self.diffusion.schedule.steps, (count,)), torch.randn(latents.shape)
         times, noise = times.to(engine.device), noise.to(engine.device)
@@ -222,7 +235,8 @@ class JEN1Task:
         network = models["unet"]
         assert isinstance(network, OmniUNet)
         data = self.data
-        write_model(folder, network, data.whitening, self.diffusion, data.about, self._facts(), data.usual_level)
+        parts = network, data.whitening, self.diffusion, data.about, self._facts(), data.usual_level
+        write_model(folder, *parts, self._pace(), self._calibration(network))
         write_text(folder / "README.md", self._card(network))
 
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
@@ -230,7 +244,7 @@ class JEN1Task:
         network = models["unet"]
         if not self.hear or not isinstance(network, OmniUNet):
             return
-        latents = open_latents(self.data.about["codec"], self.data.whitening, common_scale=self.diffusion.common_scale)
+        latents = open_latents(self.data.about["codec"], self.data.whitening, size_power=self.diffusion.size_power)
         crops = self._crops(self.held, 2, self.data.frames, np.random.default_rng([self.seed, 2]))
         sampler = DiffusionSampler(network, self.diffusion)
         generators = [torch.Generator().manual_seed(number) for number in range(2)]
@@ -254,11 +268,13 @@ class JEN1Task:
             start, length = first / self.data.frame_rate, frames / self.data.frame_rate
             row["embedding"] = self.data.embedding(piece["windows"], start, length)
             row["text"] = piece["text"].float() if "text" in piece else torch.zeros(1, 1)
+            if self.data.has_beats:
+                row["clock"] = self.data.clock(index)[:, first : first + frames]
             row["n_tokens"] = piece["n_tokens"].long() if "n_tokens" in piece else torch.tensor(0)
             rows.append(row)
         batch = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
         whitened = self.data.whitening(batch["latents"])
-        batch["latents"] = scale_channels(whitened, self.data.whitening, self.diffusion.common_scale)
+        batch["latents"] = scale_channels(whitened, self.data.whitening, self.diffusion.size_power)
         longest = max(1, int(batch["n_tokens"].max()))
         batch["text"] = batch["text"][:, :longest]
         return batch
@@ -277,10 +293,13 @@ class JEN1Task:
         clean, fresh, at, mask = latents[rows], noise[rows], times[rows], part.mask.to(latents.device)
         signal, level = self.diffusion.schedule.amplitudes(at)
         noisy = signal * clean + level * fresh
-        predicted = network(noisy, at, condition[rows], clean, mask, causal=part.causal)
-        target = training_target(self.diffusion.objective, clean, fresh, signal, level)
+        objective = self.diffusion.objective
+        assert isinstance(network, OmniUNet)
+        rest = (noisy, at, condition[rows], clean, mask, part.causal)
+        predicted = predict(network, self.diffusion.schedule, objective, *rest)
+        target = training_target(objective, clean, fresh, signal, level)
         weight = 1 - (1 - self.hparams.known_weight) * mask
-        squares = ((predicted.float() - target).square() * self.channel_weights.to(mask)).mean(dim=1, keepdim=True)
+        squares = (predicted.float() - target).square().mean(dim=1, keepdim=True)
         return (weight * squares).sum() / weight.sum()
 
     def _loss_in_parts(
@@ -300,6 +319,23 @@ class JEN1Task:
             clean, fresh, at = (each[rows].to(device) for each in (latents, noise, times))
             total += float(self._loss(network, clean, fresh, at, condition[rows].to(device), own)) * len(own.rows)
         return total / len(latents)
+
+    def _calibration(self, network: OmniUNet) -> Calibration:
+        """Correction of the network's estimates, from pieces that it was trained on."""
+        pieces = np.random.default_rng([self.seed, 3]).permutation(self.training)[:_CALIBRATED]
+        device = next(network.parameters()).device
+        crops = self._crops(pieces, len(pieces), self.data.frames, np.random.default_rng([self.seed, 4]))
+        sampler = DiffusionSampler(network, self.diffusion)
+        return Calibration.fit(sampler, crops["latents"].to(device), _condition_of(crops).to(device), self.seed)
+
+    def _pace(self) -> Pace | None:
+        """Predictor of tempo from the embeddings of the training pieces whose tempo is known; None without a clock."""
+        rows = [int(i) for i in self.training if self.data.rows[int(i)].get("tempo")]
+        if not self.data.has_beats or len(rows) < FEWEST_TEMPI:
+            return None
+        windows = [self.data.piece(i)["windows"].float().mean(0) for i in rows]
+        vectors = nn.functional.normalize(torch.stack(windows), dim=1).numpy()
+        return Pace.fit_pieces(vectors, [self.data.rows[i] for i in rows])
 
     def _facts(self) -> dict[str, Any]:
         composed = sum(bool(row.get("composed")) for row in self.data.rows)
@@ -342,7 +378,7 @@ def _condition_of(batch: Mapping[str, Tensor]) -> DiffusionCondition:
     words = tokens < batch["n_tokens"][:, None]
     has_text = batch["n_tokens"] > 0
     shown = torch.stack([has_text, torch.ones_like(has_text)], dim=1)
-    return DiffusionCondition(batch["text"], words, batch["embedding"], shown)
+    return DiffusionCondition(batch["text"], words, batch["embedding"], shown, batch.get("clock"))
 
 
 def _shown_only(condition: DiffusionCondition, which: int) -> DiffusionCondition:

@@ -13,7 +13,10 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..._utils.errors import InputError
 from ..codec_parts.pretrained import Pretrained
+from ..generator_parts.clock import LEVELS
+from .beats import ClockCodes, Echoes, SamePlaces, without_beat
 from .condition import DiffusionCondition
 from .config import UNetConfig
 from .layers import AttentionBlock, FrameNorm, OmniConv, OmniResidual, Upsampling
@@ -42,12 +45,16 @@ class OmniUNet(Pretrained):
     """
 
     Config = UNetConfig
+    sizes: Float[Tensor, " dim"]
+    """Standard deviations of the channels that the network was trained on (:mod:`.prediction`)."""
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         self.config = config
         widths, levels = config.channels, range(len(config.channels))
-        self.first = OmniConv(config.input_channels, widths[0], 5)
+        self.clock = ClockCodes(config.clock_dim) if config.clock_dim else None
+        self.echoes = nn.ModuleList(Echoes(widths[0]) for _ in range(2 if config.clock_dim else 0))
+        self.first = OmniConv(config.input_channels + LEVELS * config.clock_dim, widths[0], 5)
         self.down = nn.ModuleList(_Level(config, level, [widths[level]] * config.blocks[level]) for level in levels)
         self.coarser = nn.ModuleList(
             OmniConv(widths[level], widths[level + 1], 2 * stride, stride)
@@ -61,6 +68,15 @@ class OmniUNet(Pretrained):
         self.last_norm, self.last = FrameNorm(widths[0]), OmniConv(widths[0], config.latent_dim, 3)
         nn.init.zeros_(self.last.weight)
         self.condition = _ConditionEncoder(config)
+        self.register_buffer("sizes", torch.ones(config.latent_dim))
+
+    def begin_at(self, other: "OmniUNet") -> None:
+        """Take the weights of a network of the same sizes, but for the output layer and the sizes of channels."""
+        kept = {name: value for name, value in self.state_dict().items() if name.startswith(("last.", "sizes"))}
+        try:
+            self.load_state_dict({**other.state_dict(), **kept})
+        except RuntimeError:
+            raise InputError("the network to begin at has other sizes", hint="train from the beginning") from None
 
     def forward(
         self,
@@ -93,11 +109,18 @@ class OmniUNet(Pretrained):
         (batch, dim, frames)
             The predicted target.
         """
-        frames = noisy.shape[2]
-        joined = torch.cat([noisy, known * mask, mask], dim=1)
-        joined = functional.pad(joined, (0, -frames % self.config.stride))
+        frames, missing = noisy.shape[2], -noisy.shape[2] % self.config.stride
+        joined = functional.pad(torch.cat([noisy, known * mask, mask], dim=1), (0, missing))
+        places = None
+        if self.clock is not None:
+            clock = condition.clock
+            clock = without_beat(len(noisy), frames, noisy.device) if clock is None else clock
+            clock = torch.cat([clock, without_beat(len(noisy), missing, noisy.device)], dim=2)
+            joined, places = torch.cat([joined, self.clock(clock)], dim=1), SamePlaces.of(clock, causal)
         shared, context, shown = self.condition(times, condition, causal)
         hidden, skips = self.first(joined, causal), list[Tensor]()
+        if places is not None:
+            hidden = self.echoes[0](hidden, places)
         for level, blocks in enumerate(self.down):
             if level:
                 hidden = self.coarser[level - 1](hidden, causal)
@@ -107,6 +130,8 @@ class OmniUNet(Pretrained):
             hidden = self.up[level](hidden, shared, context, shown, causal, skips, None)
             if level:
                 hidden = self.finer[level - 1](hidden, causal)
+            if level == 1 and places is not None:
+                hidden = self.echoes[1](hidden, places)
         return self.last(functional.silu(self.last_norm(hidden)), causal)[:, :, :frames]
 
 
