@@ -35,6 +35,8 @@ class DiffusionConfig:
         Evaluations of the network per window.
     guidance : float
         Classifier-free guidance w (JEN-1: 2): unconditioned + w · (conditioned - unconditioned).
+    noise : float
+        Deviation of the noise that sampling begins at (JEN-1: 1). Less makes music likelier and smoother.
     threshold : float or None
         Limit of estimated clean latents; None for none, as whitened latents have no bounds.
     size_power : float
@@ -57,6 +59,7 @@ class DiffusionConfig:
     sampler: SamplerName = "dpm"
     sampling_steps: int = 20
     guidance: float = 2.0
+    noise: float = 1.0
     threshold: float | None = None
     size_power: float = 0.0
     window_s: float = 15.0
@@ -141,7 +144,7 @@ class DiffusionSampler:
         """
         config, device = self.config, self.network.last.weight.device
         shape = (self.network.config.latent_dim, frames)
-        noise = torch.stack([torch.randn(shape, generator=each) for each in generators]).to(device)
+        noise = config.noise * torch.stack([torch.randn(shape, generator=each) for each in generators]).to(device)
         times = sampling_times(
             config.schedule,
             config.sampling_steps if steps is None else steps,
