@@ -28,7 +28,6 @@ from _gtzan import validation_clips
 from _results import Results
 from adherence import REAL_DATA, heard_by, open_generator
 
-from brain2music._utils.files import atomic_path
 from brain2music.metrics import bootstrap_interval, identification_by_clip, similarity
 from brain2music.models.embedding_input import EmbeddingInput
 from brain2music.models.generator_parts.prompts import embed_sounds, embed_texts
@@ -99,8 +98,9 @@ def make(model: object, texts: list[str], first: int, given: argparse.Namespace)
         )
         waves, rate = np.stack([piece.waveform.mean(axis=0) for piece in made]), made[0].sample_rate
         if file is not None:
-            with atomic_path(file) as temporary, temporary.open("wb") as stream:
+            with (temporary := file.with_suffix(".part")).open("wb") as stream:
                 np.savez(stream, waves=waves, rate=rate)
+            temporary.replace(file)
     return [[(wave, rate) for wave in waves[row : row + given.draws]] for row in range(0, len(waves), given.draws)]
 
 

@@ -28,7 +28,7 @@ latents() {
 }
 train() {
   "$bin/brain2music" train jen1 "$out/latents" "$out/jen1-small" --size small --minutes "${MINUTES:-240}" --shrink 2 \
-    --precision "${PRECISION:-no}" --device cpu --every 100 --log-every 10 --resume
+    --precision "${PRECISION:-no}" --device cpu --every 250 --log-every 20 --resume
 }
 export_model() { MINUTES=0.01 train; }
 

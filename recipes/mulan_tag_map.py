@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 
 from brain2music import get_embedder
-from brain2music._utils.files import atomic_path
 from brain2music.audio.io import read_audio
 from brain2music.models.mulan.feature_extractor import FeatureExtractor
 from brain2music.models.mulan.minilm import sentence_encoder
@@ -85,8 +84,9 @@ def hear(sources: Sequence, read: Callable, folder: Path) -> Heard:
         file = folder / f"{first:05d}.npz"
         if not file.is_file():
             heard = [hear_one(*read(source)) for source in sources[first : first + PER_PART]]
-            with atomic_path(file) as temporary, temporary.open("wb") as stream:
+            with (temporary := file.with_suffix(".part")).open("wb") as stream:
                 np.savez(stream, **{name: np.concatenate([each[name] for each in heard]) for name in heard[0]})
+            temporary.replace(file)
         with np.load(file, allow_pickle=False) as part:
             parts.append(dict(part))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
