@@ -1,6 +1,6 @@
 """Make the page of measurements from ``benchmarks/results/*.json``: ``python benchmarks/render.py [--check]``.
 
-Six tables in ``docs/benchmarks.md``, one number per cell, every number from a row of :mod:`_results`. What is measured
+Seven tables in ``docs/benchmarks.md``, one number per cell, every number from a row of :mod:`_results`. What is measured
 in which table, and what each table asks, is said here; a column or a group without values is left out. ``--check``
 writes nothing and exits with 1 if the page is not up to date.
 """
@@ -115,6 +115,7 @@ TABLES = (
             "sampler": "Speed of the sampler",
             "frames": "The frame loop of Magenta RealTime 2, on toy graphs",
             "adherence": "What musiclm-small makes (the brain is simulated)",
+            "pulse": "The pulse of what musiclm-small makes",
             "text_adherence": "What musiclm-small makes of texts",
             "colour": "The colour of what musiclm-small makes",
         },
@@ -124,6 +125,19 @@ TABLES = (
                 "Tokens per second of the cached sampler and of MusicGen's at the same size, by batch and by length.",
             ),
         ),
+    ),
+    Table(
+        "JEN-1",
+        "Does jen1-small write what it is asked for, fill gaps and continue so that it belongs, and keep what was "
+        "retrieved? Ratios over baselines are better below 1.",
+        {
+            "adherence_jen1": "What jen1-small makes of embeddings",
+            "inpaint": "Gaps and continuations",
+            "pulse_jen1": "The pulse of what jen1-small makes",
+            "text_adherence_jen1": "What jen1-small makes of texts",
+            "anchored": "Music from what was retrieved (simulated brain)",
+            "jen1_speed": "Speed and memory",
+        },
     ),
 )
 COLUMNS = {
