@@ -9,6 +9,7 @@ NEAR_S = 1.5
 """Seconds on either side of a gap whose level the filling is brought to."""
 _SILENCE = 1e-5
 _MOST_GAIN = 8.0
+_EDGE_S, _EASE_S, _MOST_EDGE_GAIN = 0.02, 0.3, 4.0
 
 
 def fill_gap(
@@ -57,6 +58,57 @@ def fill_gap(
     return filled
 
 
+def meet_levels(
+    recording: Float32[np.ndarray, "channels samples"],
+    filling: Float32[np.ndarray, "channels samples"],
+    first: int,
+    last: int,
+    sample_rate: int,
+) -> Float32[np.ndarray, "channels samples"]:
+    """Bring both ends of a filling to the level that the recording has there, easing off within 0.3 s.
+
+    Parameters
+    ----------
+    recording : (channels, samples)
+        With the gap.
+    filling : (channels, samples)
+        Sound of the same length and rate.
+    first, last : int
+        The gap: its first sample, and the one after its last.
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    (channels, samples)
+        The filling; by at most 12 dB louder or softer at an end, and as it was where either side is silent.
+
+    Examples
+    --------
+    >>> recording, filling = np.full((1, 3000), 0.2, np.float32), np.full((1, 3000), 0.1, np.float32)
+    >>> met = meet_levels(recording, filling, 1000, 2000, 1000)
+    >>> met[0, [1000, 1500, 1999]].astype(float).round(2).tolist()
+    [0.2, 0.1, 0.2]
+    """
+    edge, ease = round(_EDGE_S * sample_rate), min(_EASE_S * sample_rate, (last - first) / 2)
+    places = np.arange(filling.shape[1])
+    sides = (
+        (slice(max(0, first - edge), first), slice(first, min(first + edge, last)), places - first),
+        (slice(last, last + edge), slice(max(first, last - edge), last), last - 1 - places),
+    )
+    met = filling.astype(np.float64)
+    for outside, inside, distance in sides:
+        share = np.clip(1 - distance / ease, 0.0, 1.0)
+        for channel, (own, made) in enumerate(zip(recording[:, outside], filling[:, inside], strict=True)):
+            levels = [
+                float(np.sqrt(np.mean(np.square(each, dtype=np.float64)))) if each.size else 0.0 for each in (own, made)
+            ]
+            if min(levels) > _SILENCE:
+                gain = np.clip(levels[0] / levels[1], 1 / _MOST_EDGE_GAIN, _MOST_EDGE_GAIN)
+                met[channel] *= gain**share
+    return met.astype(np.float32)
+
+
 def gains_around(
     recording: Float32[np.ndarray, "channels samples"],
     other: Float32[np.ndarray, " samples"],
@@ -95,6 +147,11 @@ def gains_around(
     if level < _SILENCE or levels.max() < _SILENCE:
         return np.ones(len(recording))
     return np.minimum(levels / level, _MOST_GAIN)
+
+
+def _level(sound: Float32[np.ndarray, " samples"]) -> float:
+    """Root mean square; 0 of no samples."""
+    return float(np.sqrt(np.mean(np.square(sound, dtype=np.float64)))) if sound.size else 0.0
 
 
 def _rise(count: int) -> Float32[np.ndarray, " count"]:

@@ -17,7 +17,7 @@ from ..._utils.errors import Brain2MusicWarning, InputError
 from ..._utils.progress import Advance, StepCounter
 from ...audio.beats import track_beats
 from ...audio.channels import mix
-from ...audio.filling import NEAR_S, SEAM_S, fill_gap, gains_around
+from ...audio.filling import NEAR_S, SEAM_S, fill_gap, gains_around, meet_levels
 from ...audio.info import audio_info
 from ...audio.io import resample
 from ...audio.joining import join
@@ -96,6 +96,7 @@ def inpaint_sound(
     counted = StepCounter(asked.progress, _n_windows(model, encoded))
     latents = _fill_latents(model, encoded, condition, asked, counted)
     filling = _filling(model, latents, encoded.level, part, known, gap, sample_rate)
+    filling = meet_levels(part, filling, gap.start, gap.stop, sample_rate)
     whole = channels.copy()
     whole[:, near] = fill_gap(part, limit(filling, sample_rate), gap.start, gap.stop, sample_rate)
     origin |= {"item": 0, "draw": asked.sample, "text": asked.text, "gap_s": [first / sample_rate, last / sample_rate]}
