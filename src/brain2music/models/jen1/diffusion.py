@@ -35,8 +35,9 @@ class DiffusionConfig:
         Evaluations of the network per window.
     guidance : float
         Classifier-free guidance w (JEN-1: 2): unconditioned + w · (conditioned - unconditioned).
-    noise : float
-        Deviation of the noise that sampling begins at (JEN-1: 1). Less makes music likelier and smoother.
+    noise, fill_noise : float
+        Deviation of the noise that sampling begins at (JEN-1: 1), and that for a gap, of which what surrounds it says
+        more. Less makes music likelier and smoother.
     threshold : float or None
         Limit of estimated clean latents; None for none, as whitened latents have no bounds.
     size_power : float
@@ -60,6 +61,7 @@ class DiffusionConfig:
     sampling_steps: int = 20
     guidance: float = 2.0
     noise: float = 1.0
+    fill_noise: float = 1.0
     threshold: float | None = None
     size_power: float = 0.0
     window_s: float = 15.0
@@ -144,7 +146,8 @@ class DiffusionSampler:
         """
         config, device = self.config, self.network.last.weight.device
         shape = (self.network.config.latent_dim, frames)
-        noise = config.noise * torch.stack([torch.randn(shape, generator=each) for each in generators]).to(device)
+        deviation = config.noise if known is None or causal else config.fill_noise
+        noise = deviation * torch.stack([torch.randn(shape, generator=each) for each in generators]).to(device)
         times = sampling_times(
             config.schedule,
             config.sampling_steps if steps is None else steps,

@@ -55,8 +55,8 @@ class JEN1Hyperparameters:
         Probabilities that an item is shown no condition (JEN-1: 0.2), its text only, its embedding only.
     size_power : float
         Power of their deviation that whitened channels keep (:class:`.diffusion.DiffusionConfig`; JEN-1: 0).
-    noise, guidance : float
-        Defaults of sampling that the model is exported with (JEN-1: 1 and 2).
+    noise, fill_noise, guidance : float
+        Defaults of sampling that the model is exported with (JEN-1: 1, 1 and 2).
     clock_dropout : tuple of float
         Probabilities that the beat clock is hidden of an item with a condition, of one without, and that only its bar
         is.
@@ -78,6 +78,7 @@ class JEN1Hyperparameters:
     condition_dropout: tuple[float, float, float] = (0.2, 0.3, 0.35)
     size_power: float = 0.5
     noise: float = 0.6
+    fill_noise: float = 0.3
     guidance: float = 1.25
     clock_dropout: tuple[float, float, float] = (0.1, 0.5, 0.2)
     known_weight: float = 0.1
@@ -105,6 +106,7 @@ class JEN1Hyperparameters:
             size_power=0.0,
             known_weight=1.0,
             noise=1.0,
+            fill_noise=1.0,
             guidance=2.0,
         )
         return {"paper": paper, "small": cls(), "tiny": cls(batch=6, lr=3e-3, warmup_steps=10)}[size]
@@ -163,7 +165,8 @@ class JEN1Task:
         self.mix = TaskMix(**{name: name not in without for name in ("causal", "inpainting", "continuation")})
         self.hparams = hparams or JEN1Hyperparameters.of_size(size)
         power = 1.0 if "normalisation" in without else self.hparams.size_power
-        sampling = {"size_power": power, "noise": self.hparams.noise, "guidance": self.hparams.guidance}
+        sampling = {name: getattr(self.hparams, name) for name in ("noise", "fill_noise", "guidance")}
+        sampling["size_power"] = power
         self.diffusion = replace(diffusion or DiffusionConfig(), **sampling)
         whitening = self.data.whitening
         config = UNetConfig.size(size, whitening.channels, self.data.text_dim or 1, self.data.space.dims)
