@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -86,7 +87,8 @@ class DiffusionCondition:
             words = torch.nn.functional.pad(each.words, (0, missing))
             padded.append(replace(each, text=text, words=words))
         values = [[getattr(each, name.name) for each in padded] for name in fields(cls)]
-        return cls(*(None if column[0] is None else torch.cat(column) for column in values))
+        joined: list[Any] = [None if column[0] is None else torch.cat(column) for column in values]
+        return cls(*joined)
 
     def __len__(self) -> int:
         """Items."""
@@ -140,4 +142,5 @@ class DiffusionCondition:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "DiffusionCondition":
         values = [getattr(self, field.name) for field in fields(self)]
-        return DiffusionCondition(*(None if value is None else change(value) for value in values))
+        changed: list[Any] = [None if value is None else change(value) for value in values]
+        return DiffusionCondition(*changed)

@@ -125,7 +125,7 @@ class MusicLM:
         self.name, self.sha256 = name, sha256
         config = configs.get("acoustic")
         clock_rate = config.frame_rate if config is not None and config.upstream == CLOCK else None
-        self.metronome = Metronome(clock_rate, pace, partial(echoed_clock, frame_rate=clock_rate))
+        self.metronome = Metronome(clock_rate, pace, partial(echoed_clock, frame_rate=clock_rate or 0.0))
         self.writer = Writer(stages, self.sampling, codec.sample_rate, codec.hop_length)
         for stage in stages.values():
             stage.eval()
