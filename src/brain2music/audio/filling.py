@@ -100,11 +100,9 @@ def meet_levels(
     for outside, inside, distance in sides:
         share = np.clip(1 - distance / ease, 0.0, 1.0)
         for channel, (own, made) in enumerate(zip(recording[:, outside], filling[:, inside], strict=True)):
-            levels = [
-                float(np.sqrt(np.mean(np.square(each, dtype=np.float64)))) if each.size else 0.0 for each in (own, made)
-            ]
-            if min(levels) > _SILENCE:
-                gain = np.clip(levels[0] / levels[1], 1 / _MOST_EDGE_GAIN, _MOST_EDGE_GAIN)
+            wanted, found = _level(own), _level(made)
+            if min(wanted, found) > _SILENCE:
+                gain = np.clip(wanted / found, 1 / _MOST_EDGE_GAIN, _MOST_EDGE_GAIN)
                 met[channel] *= gain**share
     return met.astype(np.float32)
 
