@@ -76,6 +76,7 @@ class LatentWhitening:
         self.mean: Float64[np.ndarray, " dim"] = np.zeros(dim)
         self._scatter: Float64[np.ndarray, "dim dim"] = np.zeros((dim, dim))
         self._maps: dict[torch.device, tuple[Tensor, Tensor, Tensor]] = {}
+        self._deviations: Float64[np.ndarray, " channels"] | None = None
 
     def update(self, latents: Float[Tensor, "batch dim frames"]) -> None:
         """Update mean and covariance with a batch of latents (Chan, Golub & LeVeque 1983)."""
@@ -88,6 +89,7 @@ class LatentWhitening:
         self.mean = self.mean + step * count / total
         self.count = total
         self._maps.clear()
+        self._deviations = None
 
     @property
     def covariance(self) -> Float64[np.ndarray, "dim dim"]:
@@ -97,7 +99,9 @@ class LatentWhitening:
     @property
     def deviations(self) -> Float64[np.ndarray, " channels"]:
         """Standard deviations of the kept channels before they are whitened, the largest first."""
-        return np.sqrt(np.linalg.eigvalsh(self.covariance)[::-1][: self.channels].clip(min=0.0))
+        if self._deviations is None:  # read with every batch of training
+            self._deviations = np.sqrt(np.linalg.eigvalsh(self.covariance)[::-1][: self.channels].clip(min=0.0))
+        return self._deviations
 
     def rms(self, latents: Float[Tensor, "batch dim frames"]) -> Float[Tensor, " batch"]:
         """RMS of the latents of each item, or 1 where items are not normalised."""
