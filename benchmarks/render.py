@@ -1,8 +1,8 @@
 """Make the page of measurements from ``benchmarks/results/*.json``: ``python benchmarks/render.py [--check]``.
 
-Seven tables in ``docs/benchmarks.md``, one number per cell, every number from a row of :mod:`_results`. What is measured
-in which table, and what each table asks, is said here; a column or a group without values is left out. ``--check``
-writes nothing and exits with 1 if the page is not up to date.
+Seven tables in ``docs/benchmarks.md``, one number per cell, every number from a row of :mod:`_results`. What is
+measured in which table, and what each table asks, is said here; a column or a group without values is left out.
+``--check`` writes nothing and exits with 1 if the page is not up to date.
 """
 
 import argparse
