@@ -161,7 +161,9 @@ def test_a_judge_that_is_not_decoded_scores_sound_and_classes(
 def test_a_generator_of_another_embedding_is_refused(study: TinyStudy, generator: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="takes logmel, which is not decoded"):
         generate(study, tmp_path / "out", config(generator, embeddings=("mfcc-chroma",)))
-    with pytest.raises(InputError, match=r"no generator 'nobody'\. Give a model folder, or one of musiclm-small;"):
+    with pytest.raises(
+        InputError, match=r"no generator 'nobody'\. Give a model folder, or one of jen1-small, musiclm-small;"
+    ):
         generate(study, tmp_path / "out", config("nobody"))
 
 
