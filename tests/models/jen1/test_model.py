@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from brain2music._utils.errors import InputError
+from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.audio.io import read_audio, resample, write_audio
 from brain2music.cli import app
 from brain2music.embeddings.embeddings import Embeddings
 from brain2music.models.autoencoder.model import Autoencoder, AutoencoderConfig
 from brain2music.models.autoencoder.whitening import LatentWhitening
 from brain2music.models.generator_parts import prompts
+from brain2music.models.generator_parts.pace import Pace
 from brain2music.models.generators import Generator, generate_from_embeddings, get_generator
 from brain2music.models.jen1 import model as model_module
 from brain2music.models.jen1.config import UNetConfig
@@ -110,6 +112,17 @@ def test_what_cannot_be_asked_for_is_told(with_text: JEN1, model: JEN1) -> None:
             with_text.generate(**wrong)
     with pytest.raises(InputError, match="takes no texts"):
         model.generate(text="slow piano")
+
+
+def test_a_text_that_tells_no_tempo_is_said_to_tell_none(model: JEN1) -> None:
+    pace = Pace(np.zeros((8, 4), np.float32), np.array([1, 0, 7, 1], np.float32), np.array([4]))
+    paced = JEN1(model.network, model.diffusion, model.latents, SPACE, "letters", pace=pace)
+    with pytest.warns(Brain2MusicWarning, match=r"no tempo can be told from a text.*logmel embeds no text"):
+        assert paced.generate(text="slow piano", seconds=1.0)[0].source["tempo"] == 128.0
+    for told in ({"text": "slow piano", "tempo": 90.0}, {"embedding": ROWS[0]}, {"embedding": ROWS[0], "text": "slow"}):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Brain2MusicWarning)
+            paced.generate(**told, seconds=1.0)
 
 
 @pytest.mark.parametrize(("channels", "rate"), [(1, RATE), (2, 44_100), (1, 8_000), (2, 48_000)])

@@ -13,6 +13,8 @@ from .clock import FASTEST, SLOWEST, count_beats
 from .pace import Pace, Tempo
 from .windows import SECTION_S
 
+WITH_CLOCK = "musiclm-small or jen1-small"
+"""Models that ship with a beat clock, in words."""
 Codes = Callable[
     [Float64[np.ndarray, " frames"], Float64[np.ndarray, " frames"], int | None], Int64[np.ndarray, "rows frames"]
 ]
@@ -35,7 +37,7 @@ class Metronome:
         if tempo is None:
             return
         if self.frame_rate is None:
-            raise InputError("this model has no beat clock", hint="leave out the tempo, or take musiclm-small")
+            raise InputError("this model has no beat clock", hint=f"leave out the tempo, or take {WITH_CLOCK}")
         if not SLOWEST <= tempo <= FASTEST:
             raise InputError(f"a tempo of {tempo:g} beats per minute", hint=f"choose {SLOWEST:g} to {FASTEST:g}")
 

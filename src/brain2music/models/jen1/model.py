@@ -8,6 +8,7 @@ them::
 """
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from ... import __version__
-from ..._utils.errors import InputError
+from ..._utils.errors import Brain2MusicWarning, InputError
 from ..._utils.progress import Advance, StepCounter
 from ...audio.sound import Reconstruction, scale_peak
 from ...embeddings.embeddings import Embeddings, EmbeddingSpace
@@ -250,6 +251,9 @@ class JEN1:
         self.metronome.check(tempo)
         asked = self.asked(embedding, text, like, rows)
         tempi = self.metronome.tempi(asked.condition.embedding, tempo)
+        if tempo is None and tempi is not None and not asked.condition.shown[:, 1].all():
+            what = f"no tempo can be told from a text in the space of {self.name} ({self.space.name} embeds no text)"
+            warnings.warn(f"{what}: it keeps that of its training music, unless you give one", Brain2MusicWarning, 3)
         numbers = [(item, sample) for item in range(len(asked.origins)) for sample in range(n_samples)]
         frames = math.ceil(seconds * self.frame_rate)
         clock = self.metronome.clock([asked.condition.embedding], frames, tempo)
