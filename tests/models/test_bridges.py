@@ -158,6 +158,14 @@ def test_a_generator_behind_it_takes_the_other_space(sounds) -> None:
     assert BridgedGenerator(Echo(), moved).sha256 != crossed.sha256
 
 
+def test_the_terms_of_the_space_it_leads_from_bind_what_is_made_across_it(sounds) -> None:
+    bridge = Bridge.fit(replace(A, name="muq-mulan"), B, *sounds)
+    crossed = BridgedGenerator(Echo(), bridge)
+    assert not crossed.abilities.commercial
+    assert crossed.generate(sounds[0][0])[0].source["licence"] == "CC-BY-NC-4.0 (MuQ-MuLan)"
+    assert "licence" not in crossed.generate(text="a piano")[0].source
+
+
 def test_the_command_generates_across_a_bridge(sounds, tmp_path: Path) -> None:
     bridge = Bridge.fit(A, B, *sounds)
     np.save(tmp_path / "decoded.npy", sounds[0][:2])

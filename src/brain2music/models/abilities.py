@@ -1,13 +1,15 @@
 """What a generator can do, as data that is read without loading it, and the refusal of all else."""
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from math import inf, isfinite
 from typing import Any, Literal
 
 import numpy as np
 
 from .._utils.errors import InputError
+from .terms import Terms
 
 ConditionKind = Literal["embedding", "text", "sound", "melody"]
 """What music is made from: ``sound`` is a recording to be like, embedded in the space of the generator, and ``melody``
@@ -184,10 +186,31 @@ class Abilities:
         return "; ".join(parts)
 
     @property
-    def terms(self) -> dict[str, Any]:
-        """Licence of the results, for their origin."""
-        found: dict[str, Any] = {"licence": self.licence, "commercial": self.commercial}
-        return found | ({"attribution": self.attribution} if self.attribution else {})
+    def terms(self) -> Terms:
+        """What the results may be used for."""
+        return Terms(self.licence, self.commercial, self.attribution)
+
+    def under(self, *terms: Terms) -> "Abilities":
+        """The same abilities, where the results are bound by the terms of further models, too.
+
+        Parameters
+        ----------
+        *terms : Terms
+            Of the embedder of its space, and of others that take part.
+
+        Returns
+        -------
+        Abilities
+            With the licences and names of all, and commercial use only where all allow it.
+
+        Examples
+        --------
+        >>> from brain2music.models.catalogue import terms_of_space
+        >>> Abilities(("embedding",), 24000).under(terms_of_space("muq-mulan")).licence
+        'CC-BY-NC-4.0 (MuQ-MuLan)'
+        """
+        bound = reduce(Terms.with_, terms, self.terms)
+        return replace(self, licence=bound.licence, commercial=bound.commercial, attribution=bound.attribution)
 
 
 def abilities_of(generator: Any) -> Abilities:

@@ -21,6 +21,7 @@ from ..audio.sound import Reconstruction
 from ..embeddings.embeddings import Embeddings, EmbeddingSpace
 from ..ridge import RidgeWarning, ridge_cv
 from .abilities import Abilities, abilities_of
+from .catalogue import terms_of_space
 from .embedding_input import EmbeddingInput
 from .generator_parts.inputs import AudioInput, Rows
 from .generator_parts.prompts import prompts_from_embeddings
@@ -276,8 +277,8 @@ class BridgedGenerator:
 
     @property
     def abilities(self) -> Abilities:
-        """Those of the generator, but for editing."""
-        return replace(abilities_of(self.inner), edits=())
+        """Those of the generator, but for editing, under the terms of the space that the bridge leads from, too."""
+        return replace(abilities_of(self.inner), edits=()).under(terms_of_space(self.space.name))
 
     @property
     def space(self) -> EmbeddingSpace:
@@ -332,8 +333,11 @@ class BridgedGenerator:
         names = tuple(str(origin.get("name", number)) for number, origin in enumerate(prompts.origins))
         mapped = Embeddings(self.bridge(prompts.vectors.numpy())[:, None], names, self.bridge.target)
         made = pieces_of(self.inner, mapped, **sampling)
-        crossed = {"bridge": f"{self.bridge.source.name} to {self.bridge.target.name}"}
-        crossed["bridge_sha256"] = self.bridge.sha256
+        crossed = {
+            "bridge": f"{self.bridge.source.name} to {self.bridge.target.name}",
+            "bridge_sha256": self.bridge.sha256,
+            **self.abilities.terms.origin,
+        }
         origins = [origin for origin in prompts.origins for _ in range(n_samples)]
         return [
             replace(piece, source={**piece.source, **origin, **crossed})

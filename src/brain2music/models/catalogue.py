@@ -11,6 +11,7 @@ from ..embeddings.protocols import Embedder
 from .adapters.hub_weights import HubWeights
 from .adapters.magenta_files import MUSICCOCA
 from .sources import CompositeWeights, LocalWeights, PipWeights, Weights
+from .terms import FREE, Terms
 from .yamnet.tflite import LYRA, YAMNET
 
 
@@ -36,6 +37,8 @@ class Embedding:
         Whether it embeds text too.
     registered : bool
         Whether a user registered it.
+    terms : Terms
+        What its weights ask of the music that is made from its vectors.
     """
 
     description: str
@@ -46,6 +49,7 @@ class Embedding:
     depth: float | None = None
     text: bool = False
     registered: bool = False
+    terms: Terms = FREE
 
     def available(self) -> bool:
         """Whether the weights are on this machine."""
@@ -221,6 +225,11 @@ _SOUNDSTREAM = LocalWeights("soundstream-avg", "brain2music train soundstream DA
 _AST = HubWeights("ast", "MIT/ast-finetuned-audioset-10-10-0.4593")
 _ENCODEC = HubWeights("encodec-avg", "facebook/encodec_24khz")
 _DAC = HubWeights("dac-avg", "descript/dac_44khz")
+_OF_MUQ = Terms("CC-BY-NC-4.0 (MuQ)", commercial=False)
+_OF_MUQ_MULAN = Terms("CC-BY-NC-4.0 (MuQ-MuLan)", commercial=False)
+_OF_MERT = Terms("CC-BY-NC-4.0 (MERT)", commercial=False)
+_OF_MUSICLDM = Terms("CC-BY-NC-SA-4.0", commercial=False, attribution="MusicLDM (Chen et al. 2023)")
+_OF_MUSICCOCA = Terms("CC-BY-4.0", attribution="Google (MusicCoCa)")
 _LDM_FOLDERS = {"tokenizer": "tokenizer", "extractor": "feature_extractor"}
 
 EMBEDDINGS: dict[str, Embedding] = {
@@ -256,6 +265,7 @@ EMBEDDINGS: dict[str, Embedding] = {
         1.5,
         _clap("clap-musicldm", _CLAP_MUSICLDM, **_LDM_FOLDERS),
         text=True,
+        terms=_OF_MUSICLDM,
     ),
     "clap-unfused": Embedding(
         "The CLAP that AudioLDM was trained with (LAION), 512 dims, text too",
@@ -265,7 +275,9 @@ EMBEDDINGS: dict[str, Embedding] = {
         _clap("clap-unfused", _CLAP_UNFUSED),
         text=True,
     ),
-    "muq-mulan": Embedding("MuQ-MuLan, 512 dims, text too", _MUQ_MULAN, 10.0, 1.5, _muq_mulan, text=True),
+    "muq-mulan": Embedding(
+        "MuQ-MuLan, 512 dims, text too", _MUQ_MULAN, 10.0, 1.5, _muq_mulan, text=True, terms=_OF_MUQ_MULAN
+    ),
     "musiccoca": Embedding(
         "MusicCoCa, Google's heir of MuLan, 768 dims, text too",
         MUSICCOCA,
@@ -273,11 +285,18 @@ EMBEDDINGS: dict[str, Embedding] = {
         1.5,
         _musiccoca,
         text=True,
+        terms=_OF_MUSICCOCA,
     ),
     "w2v-bert-avg": Embedding("Our w2v-BERT, time-averaged", _W2V_BERT, 10.0, 1.5, _w2v_bert, 19 / 24),
-    "muq-avg": Embedding("MuQ, self-supervised on music, time-averaged", _MUQ, 10.0, 1.5, _muq, 0.5),
+    "muq-avg": Embedding("MuQ, self-supervised on music, time-averaged", _MUQ, 10.0, 1.5, _muq, 0.5, terms=_OF_MUQ),
     "mert-avg": Embedding(
-        "MERT, self-supervised on music, time-averaged", _MERT, 10.0, 1.5, _hidden("mert-avg", "mert", _MERT), 0.5
+        "MERT, self-supervised on music, time-averaged",
+        _MERT,
+        10.0,
+        1.5,
+        _hidden("mert-avg", "mert", _MERT),
+        0.5,
+        terms=_OF_MERT,
     ),
     "hubert-avg": Embedding(
         "HuBERT, trained on speech, time-averaged", _HUBERT, 10.0, 1.5, _hidden("hubert-avg", "hubert", _HUBERT), 0.5
@@ -301,3 +320,25 @@ EMBEDDINGS: dict[str, Embedding] = {
     "lyra-avg": Embedding("Lyra V2, a SoundStream for speech, time-averaged", LYRA, 10.0, 1.5, _lyra),
 }
 """Name -> entry, in the order of the listing."""
+
+
+def terms_of_space(name: str) -> Terms:
+    """Terms of music that is made from embeddings of a space.
+
+    Parameters
+    ----------
+    name : str
+        Name of the space, listed or not.
+
+    Returns
+    -------
+    Terms
+        Those of the embedder's weights; none where it is not listed.
+
+    Examples
+    --------
+    >>> terms_of_space("muq-mulan").commercial, terms_of_space("mulan-small").licence
+    (False, 'yours')
+    """
+    member = EMBEDDINGS.get(name.partition("@")[0])
+    return FREE if member is None else member.terms

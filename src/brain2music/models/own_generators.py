@@ -8,8 +8,10 @@ from .._utils.errors import InputError
 from .._utils.files import read_json
 from ..weights import local_models
 from .abilities import Abilities, ConditionKind
+from .catalogue import terms_of_space
 from .codecs import codec_format
 from .generator_parts.inputs import MAX_DURATION_S, MIN_DURATION_S
+from .musiclm.condition import spaces_in
 from .sources import LocalWeights
 
 KINDS = {
@@ -68,13 +70,15 @@ def own_generators() -> dict[str, OwnGenerator]:
     return {name: _row(name, kind) for name, kind in (_NAMED | here).items()}
 
 
-def musiclm_abilities(sample_rate: int) -> Abilities:
+def musiclm_abilities(sample_rate: int, *spaces: str) -> Abilities:
     """What a MusicLM takes and makes.
 
     Parameters
     ----------
     sample_rate : int
         Sample rate of its codec in Hz.
+    *spaces : str
+        Names of the embedding spaces that it was trained in and that it takes, whose terms bind its results.
 
     Returns
     -------
@@ -88,10 +92,10 @@ def musiclm_abilities(sample_rate: int) -> Abilities:
         shortest_s=MIN_DURATION_S,
         longest_s=MAX_DURATION_S,
         gpu="helps",
-    )
+    ).under(*map(terms_of_space, spaces))
 
 
-def jen1_abilities(sample_rate: int, channels: int, frame_rate: float, text: bool) -> Abilities:
+def jen1_abilities(sample_rate: int, channels: int, frame_rate: float, text: bool, space: str) -> Abilities:
     """What a JEN-1 takes and makes; a text may come with an embedding or a sound, too.
 
     Parameters
@@ -104,6 +108,8 @@ def jen1_abilities(sample_rate: int, channels: int, frame_rate: float, text: boo
         Latent frames per second.
     text : bool
         Whether it was trained with texts.
+    space : str
+        Name of the embedding space that it was trained in, whose terms bind its results.
 
     Returns
     -------
@@ -120,7 +126,7 @@ def jen1_abilities(sample_rate: int, channels: int, frame_rate: float, text: boo
         longest_s=MAX_DURATION_S,
         step_s=1.0 / frame_rate,
         gpu="helps",
-    )
+    ).under(terms_of_space(space))
 
 
 def read_abilities(folder: Path) -> Abilities:
@@ -151,8 +157,9 @@ def read_abilities(folder: Path) -> Abilities:
     try:
         sample_rate, channels = codec_format(str(settings["codec"]))
         if settings["model"] == "MusicLM":
-            return musiclm_abilities(sample_rate)
-        return jen1_abilities(sample_rate, channels, float(settings["frame_rate"]), settings["text"] is not None)
+            return musiclm_abilities(sample_rate, *spaces_in(folder))
+        frame_rate, space = float(settings["frame_rate"]), str(settings["space"]["name"])
+        return jen1_abilities(sample_rate, channels, frame_rate, settings["text"] is not None, space)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"the model's settings cannot be used ({error})", folder, "copy the folder again") from None
 
@@ -166,5 +173,8 @@ def _row(name: str, kind: str) -> OwnGenerator:
     return OwnGenerator(kind, weights, replace(abilities, memory_mb=MEMORY_MB.get(name)).describe())
 
 
-_AS_TRAINED = {"MusicLM": musiclm_abilities(22_050), "JEN1": jen1_abilities(22_050, 1, 22_050 / 1024, text=True)}
+_AS_TRAINED = {
+    "MusicLM": musiclm_abilities(22_050, "mulan-small"),
+    "JEN1": jen1_abilities(22_050, 1, 22_050 / 1024, text=True, space="mulan-small"),
+}
 """Abilities where the commands that train are left at their defaults."""

@@ -240,7 +240,7 @@ class AdaptedGenerator(ABC):
             **{"command": command, "version": __version__, "device": self.device, "seed": int(draw.seed)},
             **{"item": draw.item, "draw": draw.sample, "condition": condition.kind, **(condition.origin or {})},
             **({} if guidance is None else {"guidance": float(guidance)}),
-            **self.abilities.terms,
+            **self.abilities.terms.origin,
         }
         if self.abilities.fixed_s is not None:
             origin["cut_from_s"] = self.abilities.fixed_s

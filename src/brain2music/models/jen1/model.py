@@ -139,7 +139,8 @@ class JEN1:
     @property
     def abilities(self) -> Abilities:
         """What it takes and makes; a text may come with an embedding or a sound, too."""
-        return jen1_abilities(self.sample_rate, self.channels, self.frame_rate, self.text_encoder is not None)
+        has_text = self.text_encoder is not None
+        return jen1_abilities(self.sample_rate, self.channels, self.frame_rate, has_text, self.space.name)
 
     @property
     def frame_rate(self) -> float:
@@ -581,6 +582,7 @@ class JEN1:
             **{"version": __version__, "device": self.device.type, "seed": int(seed), "sampling": sampling},
             "codec": self.latents.name,
             "vocoder": self.latents.codec.vocoder.name if isinstance(self.latents, MelLatents) else None,
+            **self.abilities.terms.origin,
         }
         return Reconstruction(waveform, self.sample_rate, {**origin, "gain": gain, **more})
 

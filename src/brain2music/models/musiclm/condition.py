@@ -105,6 +105,11 @@ class Conditioner(EmbeddingInput):
             arrays, about = arrays | self.space_map.arrays(), about | {"bridge": self.space_map.metadata()}
         write_arrays(folder / FILE, arrays, about)
 
+    @property
+    def spaces(self) -> list[str]:
+        """Names of the spaces that take part: that of the training, and that of the embeddings that are passed in."""
+        return list(dict.fromkeys([self.training_space.name, self.space.name]))
+
     @classmethod
     def load(cls, folder: Path) -> "Conditioner":
         """Load the conditioner that :meth:`save` wrote."""
@@ -116,3 +121,10 @@ class Conditioner(EmbeddingInput):
             tokenizer = MuLanTokenizer(torch.from_numpy(arrays["codebooks"].astype(np.float32)))
         space_map = LinearSpaceMap.from_arrays(arrays, metadata["bridge"]) if "bridge" in metadata else None
         return cls(EmbeddingSpace(**metadata["space"]), tokenizer, metadata["renormalise"], space_map)
+
+
+def spaces_in(folder: Path) -> list[str]:
+    """:attr:`Conditioner.spaces` of a folder, without making a conditioner."""
+    _, about = read_arrays(folder / FILE)
+    sides = about["space"], about["bridge"]["space"] if "bridge" in about else about["space"]
+    return list(dict.fromkeys(str(space["name"]) for space in sides))

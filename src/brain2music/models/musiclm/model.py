@@ -143,7 +143,7 @@ class MusicLM:
     @property
     def abilities(self) -> Abilities:
         """What it takes and makes."""
-        return musiclm_abilities(self.sample_rate)
+        return musiclm_abilities(self.sample_rate, *self.conditioner.spaces)
 
     @property
     def device(self) -> torch.device:

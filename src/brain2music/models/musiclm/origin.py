@@ -21,4 +21,5 @@ def origin(model: "MusicLM", command: str, seed: int, guidance: float | None) ->
         **{"version": __version__, "device": model.device.type, "seed": int(seed), "sampling": sampling},
         "codec": model.codec.name,
         "vocoder": model.codec.vocoder.name if isinstance(model.codec, MelTokenCodec) else None,
+        **model.abilities.terms.origin,
     }
