@@ -19,7 +19,7 @@ from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.outputs import Outputs
 from brain2music.web import WebSettings
 from tests.report.conftest import write_run
-from tests.web.conftest import DESIGN, Served, add_generated, ended, save_encoder, served
+from tests.web.conftest import DESIGN, HUNG_S, Served, add_generated, ended, save_encoder, served
 
 pytestmark = pytest.mark.slow
 
@@ -32,8 +32,6 @@ CHECKS = [
 EXAMPLES, UPLOADS = 6, 3
 """Times that an operation is asked for wrong, right and existing things; each upload is decoded by another process."""
 
-WAIT_S = 600.0
-"""For the first jobs, whose workers load their libraries."""
 PICTURE = "0123456789abcdef01234567"
 NEVER_WRONG = ("/api/run", "/api/uploads")
 """Paths that take nothing, or any bytes."""
@@ -63,12 +61,12 @@ def whole(plugin: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 def names(server: Served) -> dict[str, Any]:
     """What there is to ask for, by the name of the parameter, or by the operation and that name."""
-    until = time.monotonic() + WAIT_S
+    until = time.monotonic() + HUNG_S
     for path in ("/api/gallery/search?text=calm", "/api/subjects/001/tags/mulan-small"):
         while server.client.get(path).status_code != 200 and time.monotonic() < until:  # the worker loads its libraries
             threading.Event().wait(1.0)
     asked = {"text": "a beep", "seconds": 1.0}
-    job = ended(server.client, server.client.post("/api/jobs/generate", json=asked).json(), WAIT_S)
+    job = ended(server.client, server.client.post("/api/jobs/generate", json=asked).json())
     presented = server.client.get("/api/subjects/001/clips/0").json()["sounds"][0]["sound"]
     server.state.pictures[PICTURE] = server.state.views.subjects["001"].maps["mulan-small"]
     return {
