@@ -182,12 +182,14 @@ def test_the_command_generates_across_a_bridge(sounds, tmp_path: Path) -> None:
 
 def test_what_only_the_generator_knows_passes_across(sounds) -> None:
     class InTime(Echo):
+        abilities = replace(Echo.abilities, settings=("tempo",))
+
         def generate(self, *given, tempo: float = 100.0, **more) -> list:
             return [replace(each, source={**each.source, "tempo": tempo}) for each in super().generate(*given, **more)]
 
     bridge, embeddings = Bridge.fit(A, B, *sounds), Embeddings(sounds[0][:1, None], ("x",), A)
     assert BridgedGenerator(InTime(), bridge).generate(embeddings, tempo=150.0)[0].source["tempo"] == 150.0
-    with pytest.raises(InputError, match="echo takes no tempo"):
+    with pytest.raises(InputError, match=r"echo\+bridge takes no tempo"):
         BridgedGenerator(Echo(), bridge).generate(embeddings, tempo=150.0)
 
 

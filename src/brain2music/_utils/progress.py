@@ -83,6 +83,14 @@ class StepCounter:
             self._progress(self._done, self._total)
 
 
+def part_of(progress: Advance | None, number: int, count: int) -> Advance | None:
+    """Progress of one of several parts that weigh the same, as progress of the whole."""
+    if progress is None or count == 1:
+        return progress
+    whole = progress
+    return lambda done, total: whole(number * total + done, count * total)
+
+
 def _begin(name: str) -> Stage:
     global _display
     stage = Stage(name)

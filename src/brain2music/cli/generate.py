@@ -127,7 +127,7 @@ def generate_music(
             "guidance": guidance,
             "rows": rows,
             "tempo": tempo,
-            **_steps_of(model, steps),
+            "steps": steps,
         }
         made = pieces_of(model, embedding_file, text, None if like is None else [like], **asked, progress=advance)
         for path, each in zip(outputs, made, strict=True):
@@ -160,8 +160,6 @@ def continue_(
     from ..audio.info import audio_info
     from ..models.abilities import abilities_of
     from ..models.generator_parts.prompts import check_duration, check_guidance
-    from ..models.jen1.model import JEN1
-    from ..models.musiclm.model import MusicLM
 
     check_duration(duration_s)
     check_guidance(guidance)
@@ -172,12 +170,9 @@ def continue_(
     model = _music_generator(generator, codec, vocoder, device)
     abilities_of(model).check_edit(generator, "continue")
     with _progress("continue") as advance:
-        more = _steps_of(model, steps)
-        if isinstance(model, MusicLM | JEN1):
-            made = model.continuation(recording, duration_s, seed, text, guidance, advance, **more)
-        else:
-            editor: Any = model
-            made = editor.extend(recording, duration_s, text=text, seed=seed, guidance=guidance)
+        given: dict[str, Any] = {"seed": seed, "guidance": guidance, "steps": steps, "progress": advance}
+        editor: Any = model
+        made = editor.extend(recording, duration_s, text=text, **given)
     print(made.save(output, f"Continuation of {recording.name}"))
 
 
@@ -211,7 +206,6 @@ def inpaint(
     from ..models.abilities import abilities_of
     from ..models.generator_parts.gaps import check_gap
     from ..models.generator_parts.prompts import check_guidance
-    from ..models.jen1.model import JEN1
 
     check_guidance(guidance)
     _require([output], [recording], overwrite)
@@ -224,14 +218,10 @@ def inpaint(
         raise InputError(
             f"{generator} continues music, it does not fill gaps", hint="name one that does: jen1-small, diffrhythm"
         )
-    more = _steps_of(model, steps)
     with _progress("inpaint") as advance:
-        if isinstance(model, JEN1):
-            given: dict[str, Any] = {"seed": seed, "guidance": guidance, "progress": advance, **more}
-            made = model.inpaint(recording, start_s, stop_s, text, **given)
-        else:
-            editor: Any = model
-            (made,) = editor.fill(recording, [(start_s, stop_s)], text=text, seed=seed, guidance=guidance)
+        given: dict[str, Any] = {"seed": seed, "guidance": guidance, "steps": steps, "progress": advance}
+        editor: Any = model
+        (made,) = editor.fill(recording, [(start_s, stop_s)], text=text, **given)
     print(made.save(output, f"{recording.name}, filled from {start_s:g} to {stop_s:g} s"))
 
 
@@ -251,15 +241,15 @@ def story(
     from .._utils.errors import InputError
     from ..models.generator_parts.prompts import check_guidance
     from ..models.generator_parts.windows import SECTION_S
-    from ..models.musiclm.model import MusicLM
 
     check_guidance(guidance)
     _require([output], [], overwrite)
     model = _music_generator(generator, codec, vocoder, device, output, SECTION_S * len(texts))
-    if not isinstance(model, MusicLM):
+    teller: Any = model
+    if not hasattr(model, "story"):
         raise InputError(f"{generator} tells no stories", hint="name a MusicLM")
     with _progress("story") as advance:
-        made = model.story(texts, seed=seed, guidance=guidance, progress=advance)
+        made = teller.story(texts, seed=seed, guidance=guidance, progress=advance)
     print(made.save(output, "Story"))
 
 
@@ -298,15 +288,3 @@ def _music_generator(
         check_format(output, found.sample_rate, channels)
         require_room(output, found.sample_rate, channels, seconds)
     return found
-
-
-def _steps_of(model: "Generator", steps: int | None) -> dict[str, int]:
-    """The argument of sampling steps, where they are given; :class:`InputError` where the model has none."""
-    from .._utils.errors import InputError
-    from ..models.jen1.model import JEN1
-
-    if steps is None:
-        return {}
-    if not isinstance(model, JEN1):
-        raise InputError(f"{model.name} samples without steps to choose", hint="leave --steps out")
-    return {"steps": steps}

@@ -4,7 +4,7 @@ import inspect
 from dataclasses import dataclass, replace
 from functools import reduce
 from math import inf, isfinite
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -15,6 +15,10 @@ ConditionKind = Literal["embedding", "text", "sound", "melody"]
 """What music is made from: ``sound`` is a recording to be like, embedded in the space of the generator, and ``melody``
 one whose melody is kept. Both are given as ``like``."""
 EditKind = Literal["fill", "continue"]
+SettingKind = Literal["steps", "tempo"]
+"""What can be chosen of how a model samples, beside what every model takes."""
+_SETTINGS: tuple[SettingKind, ...] = get_args(SettingKind)
+_WITHOUT = {"steps": "samples without steps to choose", "tempo": "takes no tempo"}
 _GIVEN_AS = {"embedding": "an embedding", "text": "a text", "sound": "a recording to be like", "melody": "a melody"}
 
 
@@ -32,6 +36,8 @@ class Abilities:
         Channels of what it makes.
     edits : tuple of {"fill", "continue"}
         How it edits recordings: see :class:`Editor`.
+    settings : tuple of {"steps", "tempo"}
+        Which further arguments of :meth:`Generator.generate`, and of edits, it understands.
     shortest_s, longest_s : float
         Least and greatest duration of a piece in seconds; infinite where it has no end.
     step_s : float or None
@@ -66,6 +72,7 @@ class Abilities:
     sample_rate: int
     channels: int = 1
     edits: tuple[EditKind, ...] = ()
+    settings: tuple[SettingKind, ...] = ()
     shortest_s: float = 1.0
     longest_s: float = inf
     step_s: float | None = None
@@ -140,6 +147,20 @@ class Abilities:
             most = f"{self.shortest_s:g} s or more" if longest == inf else f"{self.shortest_s:g} to {longest:g} seconds"
             raise InputError(f"{name} cannot make {seconds:g} s of music", hint=f"ask for {most}")
         return float(seconds)
+
+    def check_settings(self, name: str, **chosen: Any) -> None:
+        """Raise :class:`InputError` for a setting that is chosen, and that the generator does not have.
+
+        Parameters
+        ----------
+        name : str
+            Name of the generator, for errors.
+        **chosen
+            Settings by name; those that are None are not chosen.
+        """
+        for setting in _SETTINGS:
+            if chosen.get(setting) is not None and setting not in self.settings:
+                raise InputError(f"{name} {_WITHOUT[setting]}", hint=f"leave the {setting} out")
 
     def check_edit(self, name: str, edit: EditKind) -> None:
         """Raise :class:`InputError` unless the generator edits recordings so.
@@ -234,4 +255,5 @@ def abilities_of(generator: Any) -> Abilities:
     conditions: list[ConditionKind] = ["embedding"] if getattr(generator, "space", None) is not None else []
     conditions += [kind for argument, kind in kinds.items() if argument in taken]
     channels = int(getattr(generator, "channels", 1))
-    return Abilities(tuple(conditions), int(generator.sample_rate), channels, shortest_s=0.0)
+    settings = tuple(each for each in _SETTINGS if each in taken)
+    return Abilities(tuple(conditions), int(generator.sample_rate), channels, settings=settings, shortest_s=0.0)

@@ -12,7 +12,7 @@ embedding, and
 How near a result is to its anchor is reported with it, so that a copy is called a copy.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,21 +23,24 @@ from jaxtyping import Float, Float32
 
 from .._utils.errors import InputError
 from .._utils.files import digest_text
+from .._utils.progress import StepCounter
 from ..audio.io import read_audio, resample
 from ..audio.sound import Reconstruction
-from ..embeddings.embeddings import Embeddings, EmbeddingSpace
+from ..embeddings.embeddings import EmbeddingSpace
 from ..embeddings.protocols import Embedder
 from ..embeddings.windows import mono_at
-from .abilities import Abilities, abilities_of
+from .abilities import Abilities, EditKind, abilities_of
+from .base_generator import BaseGenerator, PieceRequest
 from .embedding_input import EmbeddingInput
-from .generator_parts.inputs import AudioInput, Waveform
-from .generator_parts.prompts import check_duration, check_seed, embed_sounds, prompts_from_embeddings
+from .generator_parts.inputs import Waveform
+from .generator_parts.prompts import embed_sounds, prompts_from_embeddings
 from .generator_protocols import Generator
 from .jen1.diffusion import StartingLatents
 from .jen1.editing import with_beats
 from .jen1.model import JEN1
 
 Anchoring = Literal["vary", "inpaint", "continue"]
+_EDITS: dict[Anchoring, EditKind] = {"inpaint": "fill", "continue": "continue"}
 Retrieve = Callable[[Float32[np.ndarray, "items dims"]], Sequence[Sequence["Anchor"]]]
 """Finds anchors for embeddings: for each item at least one, the nearest first."""
 Likelihood = Callable[[Reconstruction], float]
@@ -84,13 +87,13 @@ class Anchor:
         return np.pad(wave, (0, max(0, round(seconds * sample_rate) - len(wave)))), sample_rate
 
 
-class AnchoredGenerator:
+class AnchoredGenerator(BaseGenerator):
     """Generator that retrieves an anchor for every embedding and makes music from it.
 
     Parameters
     ----------
     generator : Generator
-        A JEN-1, or, to ``continue`` anchors only, a MusicLM.
+        A JEN-1, or, to ``inpaint`` or ``continue`` anchors only, another one of embeddings whose abilities say so.
     retrieve : callable
         Finds the anchors of embeddings, such as a search of a gallery.
     how : {"vary", "inpaint", "continue"}
@@ -123,7 +126,8 @@ class AnchoredGenerator:
     ) -> None:
         if not 0.0 < strength <= 1.0:
             raise InputError(f"the strength is {strength:g}", hint="choose a number above 0, and at most 1")
-        if how != "continue" and not isinstance(generator, JEN1):
+        able = isinstance(generator, JEN1) if how == "vary" else _EDITS[how] in abilities_of(generator).edits
+        if not able:
             raise InputError(f"{generator.name} cannot {how} music", hint="continue anchors, or take a JEN-1")
         if generator.space is None:
             raise InputError(f"{generator.name} takes no embeddings, by which anchors are retrieved")
@@ -140,83 +144,56 @@ class AnchoredGenerator:
     @property
     def abilities(self) -> Abilities:
         """Those of the generator, but from embeddings alone."""
-        return replace(abilities_of(self.inner), conditions=("embedding",), edits=())
+        return replace(abilities_of(self.inner), conditions=("embedding",), edits=(), settings=())
 
-    def generate(
-        self,
-        embedding: Embeddings | Float[np.ndarray, "..."] | Path | None = None,
-        text: str | Sequence[str] | None = None,
-        like: AudioInput | Sequence[AudioInput] | None = None,
-        *,
-        seconds: float = 15.0,
-        seed: int = 0,
-        n_samples: int = 1,
-        first_item: int = 0,
-        guidance: float | None = None,
-    ) -> list[Reconstruction]:
-        """Make ``n_samples`` pieces per item from its nearest anchors, taken in turn.
+    def _pieces(self, request: PieceRequest) -> Iterator[Reconstruction]:
+        """Pieces of the nearest anchors of every item, taken in turn.
 
-        Parameters
-        ----------
-        embedding : Embeddings, ndarray or Path
-            As for the generator; anchors are retrieved by it.
-        text, like, guidance : None
-            Texts and recordings retrieve nothing here, and the generator follows its anchor.
-        seconds, seed, n_samples, first_item
-            As for the generator.
-
-        Returns
-        -------
-        list of Reconstruction
-            All samples of the first item first. Origins name the anchor, and have ``anchor_similarity``, the cosine
-            similarity of the result with its anchor in :attr:`space`, and ``anchor_correlation``, the largest
-            correlation of their waveforms at any lag.
-
-        Raises
-        ------
-        InputError
-            There is no embedding, or nothing was retrieved.
+        Origins name the anchor, and have ``anchor_similarity``, the cosine similarity of the result with its anchor in
+        the space of the generator, and ``anchor_correlation``, the largest correlation of their waveforms at any lag.
         """
-        check_duration(seconds, n_samples)
-        check_seed(seed)
-        if embedding is None or text is not None or like is not None:
+        if request.embedding is None or request.text is not None or request.like is not None:
             raise InputError("anchors are retrieved by an embedding", hint="give one, and no text or recording")
-        if guidance is not None:
+        if request.guidance is not None:
             raise InputError("anchored music follows its anchor, without guidance", hint="leave the guidance out")
-        prompts = prompts_from_embeddings(embedding, EmbeddingInput(self.space))
+        prompts = prompts_from_embeddings(request.embedding, EmbeddingInput(self.space), request.rows)
         found = self.retrieve(prompts.vectors.numpy())
-        made = []
-        for item, anchors in enumerate(found):
-            if not anchors:
-                raise InputError("nothing was retrieved to begin at", hint="search among more music")
-            for sample in range(n_samples):
-                anchor, vector = anchors[sample % len(anchors)], prompts.vectors[item]
-                piece, sound = self._make(anchor, vector, seconds, seed, first_item + item, sample)
-                origin = {
-                    **{"item": first_item + item, "draw": sample, **prompts.origins[item]},
-                    **{"anchor": anchor.file.name, "anchored": self.how, "retrieved_by": float(anchor.similarity)},
-                    **self._nearness(piece, sound),
-                }
-                origin |= {"strength": self.strength} if self.how == "vary" else {}
-                made.append(replace(piece, source={**piece.source, **origin}))
-        return made
+        if not all(found):
+            raise InputError("nothing was retrieved to begin at", hint="search among more music")
+        counted = StepCounter(request.progress, len(found) * request.n_samples)
+
+        def each() -> Iterator[Reconstruction]:
+            for item, anchors in enumerate(found):
+                for sample in range(request.n_samples):
+                    anchor, number = anchors[sample % len(anchors)], request.first_item + item
+                    asked = request.seconds, request.seed, number, sample
+                    piece, sound = self._make(anchor, prompts.vectors[item], *asked)
+                    counted()
+                    origin = {
+                        **{"item": number, "draw": sample, **prompts.origins[item]},
+                        **{"anchor": anchor.file.name, "anchored": self.how, "retrieved_by": float(anchor.similarity)},
+                        **self._nearness(piece, sound),
+                    }
+                    origin |= {"strength": self.strength} if self.how == "vary" else {}
+                    yield replace(piece, source={**piece.source, **origin})
+
+        return each()
 
     def _make(
         self, anchor: Anchor, vector: torch.Tensor, seconds: float, seed: int, item: int, sample: int
     ) -> tuple[Reconstruction, Waveform]:
         """A piece of an anchor, and the anchor's sound that it is compared with."""
         own_seed = int(np.random.SeedSequence([seed, item, sample]).generate_state(1)[0])
+        sound = anchor.sound(seconds)
+        model: Any = self.inner
         if self.how == "continue":
-            sound = anchor.sound(seconds)
-            whole = _continued(self.inner, sound, seconds, own_seed)
+            whole = model.extend(sound, seconds, seed=own_seed)
             new = whole.waveform[:, -round(seconds * whole.sample_rate) :]
             return self._at_own_rate(replace(whole, waveform=new), seconds), sound
-        assert isinstance(self.inner, JEN1)
-        sound = anchor.sound(seconds)
         if self.how == "inpaint":
-            made = self.inner.inpaint(sound, seconds / 4, 3 * seconds / 4, seed=own_seed)
+            (made,) = model.fill(sound, [(seconds / 4, 3 * seconds / 4)], seed=own_seed)
             return self._at_own_rate(made, seconds), sound
-        return vary_sound(self.inner, sound, vector, self.strength, seed, item, sample), sound
+        return vary_sound(model, sound, vector, self.strength, seed, item, sample), sound
 
     def _at_own_rate(self, piece: Reconstruction, seconds: float) -> Reconstruction:
         """The piece at the sample rate of the generator, exactly so long."""
@@ -390,11 +367,3 @@ def waveform_correlation(first: Waveform, second: Waveform, sample_rate: int = 8
     one, other = (mono_at(*sound, sample_rate) for sound in (first, second))
     norm = float(np.linalg.norm(one) * np.linalg.norm(other))
     return float(np.abs(correlate(one, other, method="fft")).max()) / norm if norm > 0 else 0.0
-
-
-def _continued(generator: Generator, sound: Waveform, seconds: float, seed: int) -> Reconstruction:
-    continuation: Any = getattr(generator, "continuation", None)
-    if continuation is None:
-        raise InputError(f"{generator.name} cannot continue music", hint="take a JEN-1 or a MusicLM")
-    made: Reconstruction = continuation(sound, seconds, seed)
-    return made

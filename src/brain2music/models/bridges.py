@@ -5,7 +5,7 @@ not is lost on the way; how much is on the bridge's card (:func:`brain2music.met
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,14 +16,13 @@ from jaxtyping import Float, Float32, Shaped
 from .._utils.errors import InputError
 from .._utils.files import digest_array, digest_text
 from .._utils.model_folder import damaged, read_fitted, write_fitted
-from .._utils.progress import Advance
 from ..audio.sound import Reconstruction
 from ..embeddings.embeddings import Embeddings, EmbeddingSpace
 from ..ridge import RidgeWarning, ridge_cv
 from .abilities import Abilities, abilities_of
+from .base_generator import BaseGenerator, PieceRequest
 from .catalogue import terms_of_space
 from .embedding_input import EmbeddingInput
-from .generator_parts.inputs import AudioInput, Rows
 from .generator_parts.prompts import prompts_from_embeddings
 from .generator_protocols import Generator
 from .generators import pieces_of
@@ -229,7 +228,7 @@ class Bridge:
             raise damaged(Path(folder), problem) from None
 
 
-class BridgedGenerator:
+class BridgedGenerator(BaseGenerator):
     """Generator that takes embeddings of another space, by way of a bridge into its own.
 
     Parameters
@@ -285,64 +284,27 @@ class BridgedGenerator:
         """Space of the embeddings that condition it: the one that the bridge leads from."""
         return self.bridge.source
 
-    def generate(
-        self,
-        embedding: Embeddings | Float[np.ndarray, "..."] | Path | None = None,
-        text: str | Sequence[str] | None = None,
-        like: AudioInput | Sequence[AudioInput] | None = None,
-        *,
-        seconds: float = 15.0,
-        seed: int = 0,
-        n_samples: int = 1,
-        first_item: int = 0,
-        guidance: float | None = None,
-        rows: Rows | None = None,
-        progress: Advance | None = None,
-        **options: Any,
-    ) -> list[Reconstruction]:
-        """Generate music from embeddings of the source space; texts and recordings go to the generator as they are.
+    def _pieces(self, request: PieceRequest) -> Iterator[Reconstruction]:
+        """Pieces of embeddings of the source space; texts and recordings go to the generator as they are.
 
-        Parameters
-        ----------
-        embedding : Embeddings, ndarray or Path, optional
-            Embeddings in the source space of the bridge.
-        text, like, seconds, seed, n_samples, first_item, guidance
-            As for the generator.
-        rows : {"items", "windows"}, optional
-            What the rows of a two-dimensional array are.
-        progress : callable, optional
-            Called as ``progress(done, total)``, if the generator says how far it is.
-        **options
-            Other arguments of the generator, such as a tempo.
-
-        Returns
-        -------
-        list of Reconstruction
-            All samples of the first item first. Origins name the embedding that was given, and the ``bridge``.
-
-        Raises
-        ------
-        InputError
-            The embedding is of another space, or an error of the generator.
+        Origins name the embedding that was given, and the ``bridge``.
         """
-        sampling: dict[str, Any] = {"seconds": seconds, "seed": seed, "n_samples": n_samples, "first_item": first_item}
-        sampling |= {"guidance": guidance, "progress": progress, **options}
-        if embedding is None or text is not None or like is not None:
-            return list(pieces_of(self.inner, embedding, text, like, **sampling))
-        prompts = prompts_from_embeddings(embedding, EmbeddingInput(self.space), rows)
+        if request.embedding is None or request.text is not None or request.like is not None:
+            return pieces_of(self.inner, **vars(request))
+        prompts = prompts_from_embeddings(request.embedding, EmbeddingInput(self.space), request.rows)
         names = tuple(str(origin.get("name", number)) for number, origin in enumerate(prompts.origins))
         mapped = Embeddings(self.bridge(prompts.vectors.numpy())[:, None], names, self.bridge.target)
-        made = pieces_of(self.inner, mapped, **sampling)
+        made = pieces_of(self.inner, **vars(replace(request, embedding=mapped, rows=None)))
         crossed = {
             "bridge": f"{self.bridge.source.name} to {self.bridge.target.name}",
             "bridge_sha256": self.bridge.sha256,
             **self.abilities.terms.origin,
         }
-        origins = [origin for origin in prompts.origins for _ in range(n_samples)]
-        return [
+        origins = [origin for origin in prompts.origins for _ in range(request.n_samples)]
+        return (
             replace(piece, source={**piece.source, **origin, **crossed})
             for piece, origin in zip(made, origins, strict=True)
-        ]
+        )
 
 
 def _random_waves(standard: Float32[np.ndarray, "sounds dims"], seed: int) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
+from .._utils.progress import Advance
 from ..audio.sound import Reconstruction
 from ..embeddings.embeddings import Embeddings, EmbeddingSpace
 from .abilities import Abilities
@@ -131,6 +132,8 @@ class Editor(Protocol):
         seed: int = 0,
         n_samples: int = 1,
         guidance: float | None = None,
+        steps: int | None = None,
+        progress: Advance | None = None,
     ) -> list[Reconstruction]:
         """Fill regions of a recording; what they held before is not read.
 
@@ -144,6 +147,10 @@ class Editor(Protocol):
             What the regions are to be like, one of them; default what is around them, where the model can tell.
         seed, n_samples, guidance
             As for :meth:`Generator.generate`.
+        steps : int, optional
+            Sampling steps, where ``abilities.settings`` has them; else None.
+        progress : callable, optional
+            Called as ``progress(done, total)``.
 
         Returns
         -------
@@ -161,6 +168,8 @@ class Editor(Protocol):
         text: str | None = None,
         seed: int = 0,
         guidance: float | None = None,
+        steps: int | None = None,
+        progress: Advance | None = None,
     ) -> Reconstruction:
         """Continue a recording: the recording, followed by ``seconds`` of new music.
 
@@ -170,7 +179,7 @@ class Editor(Protocol):
             Recording, as for :meth:`fill`.
         seconds : float
             Seconds of new music.
-        embedding, text, seed, guidance
+        embedding, text, seed, guidance, steps, progress
             As for :meth:`fill`.
 
         Returns

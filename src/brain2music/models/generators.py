@@ -143,9 +143,11 @@ def pieces_of(
     InputError
         The generator takes no such condition or argument.
     """
-    abilities_of(generator).check_condition(generator.name, embedding, text, like)
+    abilities = abilities_of(generator)
+    abilities.check_condition(generator.name, embedding, text, like)
+    abilities.check_settings(generator.name, **asked)
     make: Any = getattr(generator, "pieces", generator.generate)
-    taken = signature(make).parameters
+    taken = signature(generator.generate).parameters
     given: dict[str, Any] = {"embedding": embedding, "text": text, "like": like, **asked}
     given |= {"progress": progress} if "progress" in taken else {}
     given = {name: value for name, value in given.items() if value is not None}

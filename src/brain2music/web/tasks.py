@@ -1,6 +1,5 @@
 """What worker processes do: search, generate, inpaint, predict maps, name tags. Models are loaded once and kept."""
 
-import inspect
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -16,7 +15,7 @@ from ..gallery.gallery import Gallery
 from ..gallery.query import search_text
 from ..models.abilities import abilities_of
 from ..models.embedders import get_text_embedder
-from ..models.generators import Generator, get_generator
+from ..models.generators import Generator, get_generator, pieces_of
 from ..pipeline.outputs import PREDICTIONS
 from ..prediction.music_to_brain import MusicToBrain
 
@@ -63,10 +62,7 @@ def generate(
 ) -> dict[str, Any]:
     """Music that a text describes."""
     model = _generator(generator, device)
-    asked: dict[str, Any] = {"text": text, "seconds": seconds, "seed": seed}
-    if "progress" in inspect.signature(model.generate).parameters:
-        asked["progress"] = advance
-    (piece,) = model.generate(**asked)
+    (piece,) = pieces_of(model, text=text, seconds=seconds, seed=seed, progress=advance)
     return {"path": str(piece.save(Path(out), text[:80])), "seconds": piece.seconds, "generator": model.name}
 
 
@@ -84,11 +80,8 @@ def inpaint(
 ) -> dict[str, Any]:
     """A recording with a part of it made anew."""
     model: Any = _generator(generator, device)
-    if hasattr(model, "inpaint"):  # of JEN-1: one gap, with progress
-        piece = model.inpaint(Path(sound), start_s, stop_s, text, seed=seed, progress=advance)
-    else:
-        abilities_of(model).check_edit(model.name, "fill")
-        (piece,) = model.fill(Path(sound), [(start_s, stop_s)], text=text, seed=seed)
+    abilities_of(model).check_edit(model.name, "fill")
+    (piece,) = model.fill(Path(sound), [(start_s, stop_s)], text=text, seed=seed, progress=advance)
     return {"path": str(piece.save(Path(out), "Filled recording")), "seconds": piece.seconds, "generator": model.name}
 
 

@@ -4,10 +4,9 @@ An adapter says its abilities and makes one piece of one condition; :class:`Adap
 every adapter refuses the same things in the same words.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,17 +15,15 @@ from jaxtyping import Float, Float32
 
 from ... import __version__
 from ..._utils.errors import InputError
-from ..._utils.progress import Advance
+from ..._utils.progress import StepCounter
 from ...audio.sound import Reconstruction, scale_peak
-from ...embeddings.embeddings import Embeddings, EmbeddingSpace
+from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ..abilities import Abilities, ConditionKind
+from ..base_generator import BaseGenerator, PieceRequest
 from ..embedding_input import EmbeddingInput
-from ..generator_parts.inputs import AudioInput, Rows, Waveform
+from ..generator_parts.inputs import Rows, Waveform
 from ..generator_parts.prompts import (
-    check_draws,
-    check_guidance,
-    check_seed,
     prompts_from_audio,
     prompts_from_embeddings,
     read_recordings,
@@ -80,7 +77,7 @@ class Conditioning:
     origin: Any = None
 
 
-class AdaptedGenerator(ABC):
+class AdaptedGenerator(BaseGenerator):
     """Generator with public weights.
 
     Parameters
@@ -99,7 +96,12 @@ class AdaptedGenerator(ABC):
     """What the weights are, in the origin of pieces; default the name."""
 
     def __init__(self, name: str, abilities: Abilities, space: EmbeddingSpace | None, device: str = "cpu") -> None:
-        self.name, self.abilities, self.space, self.device = name, abilities, space, device
+        self.name, self._abilities, self.space, self.device = name, abilities, space, device
+
+    @property
+    def abilities(self) -> Abilities:
+        """What it takes and makes."""
+        return self._abilities
 
     @property
     @abstractmethod
@@ -141,54 +143,19 @@ class AdaptedGenerator(ABC):
         """Channels of the generated sound."""
         return self.abilities.channels
 
-    def generate(
-        self,
-        embedding: Embeddings | Float[np.ndarray, "..."] | Path | None = None,
-        text: str | Sequence[str] | None = None,
-        like: AudioInput | Sequence[AudioInput] | None = None,
-        *,
-        seconds: float = 15.0,
-        seed: int = 0,
-        n_samples: int = 1,
-        first_item: int = 0,
-        guidance: float | None = None,
-        rows: Rows | None = None,
-        progress: Advance | None = None,
-    ) -> list[Reconstruction]:
-        """Generate music; see :meth:`brain2music.models.Generator.generate`."""
-        asked: Any = {"seconds": seconds, "seed": seed, "n_samples": n_samples, "first_item": first_item}
-        return list(self.pieces(embedding, text, like, **asked, guidance=guidance, rows=rows, progress=progress))
-
-    def pieces(
-        self,
-        embedding: Embeddings | Float[np.ndarray, "..."] | Path | None = None,
-        text: str | Sequence[str] | None = None,
-        like: AudioInput | Sequence[AudioInput] | None = None,
-        *,
-        seconds: float = 15.0,
-        seed: int = 0,
-        n_samples: int = 1,
-        first_item: int = 0,
-        guidance: float | None = None,
-        rows: Rows | None = None,
-        progress: Advance | None = None,
-    ) -> Iterator[Reconstruction]:
-        """Generate music as :meth:`generate` does, yielding each piece when it is done; errors are raised at once."""
-        kind = self.abilities.check_condition(self.name, embedding, text, like)
-        seconds = self.abilities.check_seconds(self.name, seconds)
-        check_draws(n_samples)
-        check_guidance(guidance)
-        check_seed(seed)
-        conditions = self.conditions(kind, embedding, text, like, rows)
+    def _pieces(self, request: PieceRequest) -> Iterator[Reconstruction]:
+        given = request.embedding, request.text, request.like
+        kind = self.abilities.check_condition(self.name, *given)
+        conditions = self.conditions(kind, *given, request.rows)
+        counted = StepCounter(request.progress, len(conditions) * request.n_samples)
 
         def each() -> Iterator[Reconstruction]:
-            for number in range(len(conditions) * n_samples):
-                item, sample = divmod(number, n_samples)
-                draw = Draw(seed, first_item + item, sample)
-                wave, more = self.make(conditions[item], seconds, draw, guidance)
-                if progress is not None:
-                    progress(number + 1, len(conditions) * n_samples)
-                yield self.piece(wave, seconds, draw, "generate", guidance, conditions[item], more)
+            for number in range(len(conditions) * request.n_samples):
+                item, sample = divmod(number, request.n_samples)
+                draw = Draw(request.seed, request.first_item + item, sample)
+                wave, more = self.make(conditions[item], request.seconds, draw, request.guidance)
+                counted()
+                yield self.piece(wave, request.seconds, draw, "generate", request.guidance, conditions[item], more)
 
         return each()
 

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from ..._utils.errors import InputError
+from ..._utils.progress import StepCounter
 from ...audio.channels import mix
 from ...audio.filling import fill_gap, gains_around
 from ...audio.info import audio_info
@@ -23,11 +24,11 @@ from ...audio.joining import join
 from ...audio.limiter import limit
 from ...audio.sound import Reconstruction, scale_peak
 from ...audio.waveforms import as_channels
-from ...embeddings.embeddings import Embeddings
+from ..base_generator import BaseEditor, EditRequest
 from ..embedding_input import EmbeddingInput
 from ..generator_parts.gaps import LEAST_KNOWN_S, check_gaps
 from ..generator_parts.inputs import MAX_DURATION_S, AudioInput
-from ..generator_parts.prompts import check_draws, check_guidance, check_seed, embed_sounds, read_recording
+from ..generator_parts.prompts import embed_sounds, read_recording
 from .adapted import AdaptedGenerator, Conditioning, Draw
 
 Sound = Float32[np.ndarray, "channels samples"]
@@ -36,7 +37,7 @@ Gaps = list[tuple[int, int]]
 """First sample of each gap, and first after it."""
 
 
-class AdaptedEditor(AdaptedGenerator):
+class AdaptedEditor(AdaptedGenerator, BaseEditor):
     """Generator with public weights that also edits recordings.
 
     The attribute ``window_s`` is the longest sound that it looks at, in seconds, what is new included, and
@@ -71,51 +72,31 @@ class AdaptedEditor(AdaptedGenerator):
             Further lines of the origin.
         """
 
-    def fill(
-        self,
-        sound: AudioInput,
-        regions: Sequence[tuple[float, float]],
-        *,
-        embedding: Embeddings | Float[np.ndarray, "..."] | None = None,
-        text: str | None = None,
-        seed: int = 0,
-        n_samples: int = 1,
-        guidance: float | None = None,
+    def _fill(
+        self, sound: AudioInput, regions: Sequence[tuple[float, float]], request: EditRequest
     ) -> list[Reconstruction]:
-        """Fill regions of a recording; see :meth:`brain2music.models.Editor.fill`."""
-        self.abilities.check_edit(self.name, "fill")
-        check_draws(n_samples)
-        recording, rate, bits, origin = self._read(sound, "inpaints", seed, guidance)
+        recording, rate, bits, origin = self._read(sound, "inpaints")
         gaps = check_gaps(regions, recording.shape[1], rate)
         self._require_frames(gaps, rate)
         emptied = recording.copy()
         for first, last in gaps:
             emptied[:, first:last] = 0.0
-        condition = self._condition(emptied, gaps, rate, embedding, text)
-        made = []
-        for sample in range(n_samples):
-            draw, whole, more = Draw(seed, 0, sample), recording, dict[str, Any]()
-            for near, own in self._parts(gaps, recording.shape[1], rate):
-                new, more = self._remade(emptied[:, near], own, rate, condition, draw, guidance)
+        condition = self._condition(emptied, gaps, rate, request)
+        parts, made = self._parts(gaps, recording.shape[1], rate), []
+        counted = StepCounter(request.progress, request.n_samples * len(parts))
+        for sample in range(request.n_samples):
+            draw, whole, more = Draw(request.seed, 0, sample), recording, dict[str, Any]()
+            for near, own in parts:
+                new, more = self._remade(emptied[:, near], own, rate, condition, draw, request.guidance)
+                counted()
                 filled = _filled(whole[:, near], new, own, rate)
                 whole = np.concatenate([whole[:, : near.start], filled, whole[:, near.stop :]], axis=1)
             more = {**origin, **more, "gap_s": [[first / rate, last / rate] for first, last in gaps]}
-            made.append(self._edited(whole, rate, bits, draw, "inpaint", guidance, condition, more))
+            made.append(self._edited(whole, rate, bits, draw, "inpaint", request.guidance, condition, more))
         return made
 
-    def extend(
-        self,
-        sound: AudioInput,
-        seconds: float,
-        *,
-        embedding: Embeddings | Float[np.ndarray, "..."] | None = None,
-        text: str | None = None,
-        seed: int = 0,
-        guidance: float | None = None,
-    ) -> Reconstruction:
-        """Continue a recording; see :meth:`brain2music.models.Editor.extend`."""
-        self.abilities.check_edit(self.name, "continue")
-        recording, rate, bits, origin = self._read(sound, "continues", seed, guidance)
+    def _extend(self, sound: AudioInput, seconds: float, request: EditRequest) -> Reconstruction:
+        recording, rate, bits, origin = self._read(sound, "continues")
         longest = min(self.window_s - LEAST_KNOWN_S, MAX_DURATION_S)
         if not 0 < seconds <= longest:
             what = f"{self.name} cannot continue a recording by {seconds:g} s"
@@ -125,20 +106,19 @@ class AdaptedEditor(AdaptedGenerator):
             raise InputError(what, hint=f"give {LEAST_KNOWN_S:g} s or more")
         known_s = min(self.window_s - seconds, self.context_s, recording.shape[1] / rate)
         tail = recording[:, -math.floor(known_s * rate + 1e-6) :]
-        condition = self._condition(tail, [], rate, embedding, text)
-        draw, known, length = Draw(seed, 0, 0), tail.shape[1], tail.shape[1] + round(seconds * rate)
+        condition = self._condition(tail, [], rate, request)
+        draw, known, length = Draw(request.seed, 0, 0), tail.shape[1], tail.shape[1] + round(seconds * rate)
         silent = np.pad(tail, ((0, 0), (0, length - known)))
-        new, more = self._remade(silent, [(known, length)], rate, condition, draw, guidance)
+        new, more = self._remade(silent, [(known, length)], rate, condition, draw, request.guidance)
+        StepCounter(request.progress, 1)()
         sides = new if len(new) == len(recording) else np.repeat(new.mean(axis=0)[None], len(recording), axis=0)
         joined = [join(own[None], rate, side, rate, known, seconds) for own, side in zip(recording, sides, strict=True)]
         whole = np.concatenate([each.waveform for each in joined])
         more = {**origin, **more, "own_s": recording.shape[1] / rate, "new_gains": [each.gains[0] for each in joined]}
-        return self._edited(whole, rate, bits, draw, "continue", guidance, condition, more)
+        return self._edited(whole, rate, bits, draw, "continue", request.guidance, condition, more)
 
-    def _read(self, sound: AudioInput, use: str, seed: int, guidance: float | None) -> tuple[Sound, int, int, Any]:
+    def _read(self, sound: AudioInput, use: str) -> tuple[Sound, int, int, Any]:
         """Channels of a recording, its sample rate and bits, and its origin."""
-        check_seed(seed)
-        check_guidance(guidance)
         (waveform, rate), origin = read_recording(sound, use, mono=False)
         if isinstance(sound, tuple | list):
             return as_channels(waveform, rate)[0], int(rate), 16, origin
@@ -183,13 +163,11 @@ class AdaptedEditor(AdaptedGenerator):
         new = resample(np.ascontiguousarray(new, np.float32), self.sample_rate, rate)
         return np.pad(new, ((0, 0), (0, max(0, part.shape[1] - new.shape[1]))))[:, : part.shape[1]], more
 
-    def _condition(self, rest: Sound, gaps: Gaps, rate: int, embedding: Any, text: str | None) -> Conditioning:
+    def _condition(self, rest: Sound, gaps: Gaps, rate: int, request: EditRequest) -> Conditioning:
         """What is asked for; default the embedding of what is kept, or no words where the model takes no embedding."""
-        if embedding is not None and text is not None:
-            raise InputError("give a text or an embedding for what is new, not both")
-        if embedding is not None or text is not None:
-            kind = self.abilities.check_condition(self.name, embedding, text)
-            found = self.conditions(kind, embedding, text)
+        if request.embedding is not None or request.text is not None:
+            kind = self.abilities.check_condition(self.name, request.embedding, request.text)
+            found = self.conditions(kind, request.embedding, request.text)
             if len(found) != 1:
                 raise InputError(f"{len(found)} prompts for one recording", hint="give one")
             return found[0]

@@ -27,6 +27,7 @@ MAX_WORDS = 200
 MAX_SAMPLES = 64
 MAX_GUIDANCE = 100.0
 MAX_SEED = 2**32 - 1
+MAX_STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,12 @@ def check_guidance(guidance: Any) -> None:
     """Raise :class:`InputError` for a guidance out of range."""
     if guidance is not None and not 0 <= _as_number(guidance, "guidance") <= MAX_GUIDANCE:
         raise InputError(f"the guidance is {guidance:g}", hint=f"choose 0 to {MAX_GUIDANCE:g}")
+
+
+def check_steps(steps: Any) -> None:
+    """Raise :class:`InputError` for a number of sampling steps out of range."""
+    if steps is not None and not 1 <= _as_whole_number(steps, "steps") <= MAX_STEPS:
+        raise InputError(f"{steps} sampling steps cannot be taken", hint=f"choose 1 to {MAX_STEPS}")
 
 
 def check_seed(seed: Any) -> None:

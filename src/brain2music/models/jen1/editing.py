@@ -4,7 +4,6 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,17 +13,17 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
 from ..._utils.errors import Brain2MusicWarning, InputError
-from ..._utils.progress import Advance, StepCounter
+from ..._utils.progress import Advance, StepCounter, part_of
 from ...audio.beats import track_beats
 from ...audio.channels import mix
-from ...audio.filling import NEAR_S, SEAM_S, fill_gap, gains_around, meet_levels
+from ...audio.filling import NEAR_S, fill_gap, gains_around, meet_levels
 from ...audio.info import audio_info
 from ...audio.io import resample
 from ...audio.joining import join
 from ...audio.limiter import limit
 from ...audio.sound import Reconstruction
 from ...audio.waveforms import as_channels
-from ..generator_parts.gaps import LEAST_KNOWN_S, check_gap
+from ..generator_parts.gaps import LEAST_KNOWN_S, check_gaps
 from ..generator_parts.inputs import AudioInput
 from ..generator_parts.prompts import embed_sounds, read_recording
 from ..mel_tokens.griffin_lim import GriffinLim
@@ -57,35 +56,30 @@ def fill_regions(
 ) -> Reconstruction:
     """Fill gaps from the first to the last, none of which is read; see :meth:`.model.JEN1.fill`."""
     read, sample_rate, file, origin = _read(recording, "inpaints")
-    channels, gaps = read.copy(), sorted(regions)
-    if not gaps:
-        raise InputError("there is no region to fill", hint="give its start and end in seconds")
-    for (_, stop), (start, _) in pairwise(gaps):
-        if start <= stop:
-            raise InputError(f"two regions meet at {start:g} s", hint="give one that spans both")
-    made = None
-    for number, (start_s, stop_s) in enumerate(gaps):
-        first, last = check_gap(start_s, stop_s, channels.shape[1], sample_rate, file)
-        until = round(gaps[number + 1][0] * sample_rate) if number + 1 < len(gaps) else channels.shape[1]
-        made = inpaint_sound(model, (channels[:, :until], sample_rate), start_s, stop_s, asked)
-        seam = round(SEAM_S * sample_rate)
-        changed = slice(max(0, first - seam), min(last + seam, until))
-        channels[:, changed] = made.waveform[:, changed] / np.float32(made.source["gain"])
-    assert made is not None
-    origin |= {"item": 0, "draw": asked.sample, "text": asked.text, "gap_s": [list(gap) for gap in gaps]}
+    gaps = check_gaps(regions, read.shape[1], sample_rate, file)
+    whole = read.copy()
+    for number, (first, last) in enumerate(gaps):
+        until = gaps[number + 1][0] if number + 1 < len(gaps) else whole.shape[1]
+        progress = part_of(asked.progress, number, len(gaps))
+        whole[:, :until] = _fill_gap(model, whole[:, :until], slice(first, last), sample_rate, asked, progress)
+    gaps_s = [[first / sample_rate, last / sample_rate] for first, last in gaps]
+    origin |= {"item": 0, "draw": asked.sample, "text": asked.text, "gap_s": gaps_s}
     bits = audio_info(file).bits if file else 16
-    whole = model.piece(channels, "inpaint", asked.seed, asked.guidance, asked.steps, origin)
-    return replace(whole, sample_rate=sample_rate, bits=bits)
+    made = model.piece(whole, "inpaint", asked.seed, asked.guidance, asked.steps, origin)
+    return replace(made, sample_rate=sample_rate, bits=bits)
 
 
-def inpaint_sound(
-    model: "JEN1", recording: AudioInput, start_s: float, stop_s: float, asked: Editing
-) -> Reconstruction:
-    """Fill a gap in a recording; see :meth:`.model.JEN1.inpaint`."""
-    channels, sample_rate, file, origin = _read(recording, "inpaints")
-    first, last = check_gap(start_s, stop_s, channels.shape[1], sample_rate, file)
-    near = slice(*_region(first, last, channels.shape[1], round(model.diffusion.window_s * sample_rate)))
-    part, gap = channels[:, near].copy(), slice(first - near.start, last - near.start)
+def _fill_gap(
+    model: "JEN1",
+    channels: Float32[np.ndarray, "channels samples"],
+    gap: slice,
+    sample_rate: int,
+    asked: Editing,
+    progress: Advance | None,
+) -> Float32[np.ndarray, "channels samples"]:
+    """A recording with one gap filled from what is before and after it."""
+    near = slice(*_region(gap.start, gap.stop, channels.shape[1], round(model.diffusion.window_s * sample_rate)))
+    part, gap = channels[:, near].copy(), slice(gap.start - near.start, gap.stop - near.start)
     part[:, gap] = 0.0
     known = np.ones(part.shape[1], dtype=bool)
     known[gap] = False
@@ -93,20 +87,17 @@ def inpaint_sound(
     encoded = model.latents.encode(sound, known_samples)
     condition = _condition(model, asked, _remaining(sound, known_samples))
     condition = with_beats(model, condition, sound, encoded.latents.shape[1])
-    counted = StepCounter(asked.progress, _n_windows(model, encoded))
+    counted = StepCounter(progress, _n_windows(model, encoded))
     latents = _fill_latents(model, encoded, condition, asked, counted)
     filling = _filling(model, latents, encoded.level, part, known, gap, sample_rate)
     filling = meet_levels(part, filling, gap.start, gap.stop, sample_rate)
     whole = channels.copy()
     whole[:, near] = fill_gap(part, limit(filling, sample_rate), gap.start, gap.stop, sample_rate)
-    origin |= {"item": 0, "draw": asked.sample, "text": asked.text, "gap_s": [first / sample_rate, last / sample_rate]}
-    bits = audio_info(file).bits if file else 16
-    made = model.piece(whole, "inpaint", asked.seed, asked.guidance, asked.steps, origin)
-    return replace(made, sample_rate=sample_rate, bits=bits)
+    return whole
 
 
 def continue_sound(model: "JEN1", recording: AudioInput, seconds: float, asked: Editing) -> Reconstruction:
-    """Continue a recording; see :meth:`.model.JEN1.continuation`."""
+    """Continue a recording; see :meth:`.model.JEN1.extend`."""
     channels, sample_rate, file, origin = _read(recording, "continues")
     if channels.shape[1] < LEAST_KNOWN_S * sample_rate:
         what = f"a recording of {channels.shape[1] / sample_rate:.2f} s cannot be continued"

@@ -21,11 +21,12 @@ from torch import Tensor
 
 from ... import __version__
 from ..._utils.errors import Brain2MusicWarning, InputError
-from ..._utils.progress import Advance, StepCounter
+from ..._utils.progress import Advance, StepCounter, part_of
 from ...audio.sound import Reconstruction, scale_peak
-from ...embeddings.embeddings import Embeddings, EmbeddingSpace
+from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ..abilities import Abilities
+from ..base_generator import BaseEditor, EditRequest, PieceRequest
 from ..embedders import embeds_text
 from ..embedding_input import EmbeddingInput
 from ..generator_parts.inputs import AudioInput, Rows
@@ -34,10 +35,7 @@ from ..generator_parts.pace import Pace
 from ..generator_parts.prompts import (
     MAX_WORDS,
     Prompts,
-    check_draws,
     check_duration,
-    check_guidance,
-    check_seed,
     embed_texts,
     prompts_from_audio,
     prompts_from_embeddings,
@@ -48,13 +46,12 @@ from .beats import clock_of
 from .calibration import Calibration
 from .condition import DiffusionCondition
 from .diffusion import DiffusionConfig, DiffusionSampler
-from .editing import Editing, continue_sound, fill_regions, inpaint_sound
+from .editing import Editing, continue_sound, fill_regions
 from .folder import JEN1Parts, read_model, write_model
 from .latents import LatentCodec, MelLatents, describe_latents
 from .texts import get_text_tokens
 from .unet import OmniUNet
 
-MAX_STEPS = 1000
 _BATCH = 8
 
 
@@ -65,7 +62,7 @@ class Asked(NamedTuple):
     origins: list[dict[str, Any]]
 
 
-class JEN1:
+class JEN1(BaseEditor):
     """JEN-1: an omnidirectional diffusion model and a codec of its latents.
 
     Parameters
@@ -157,121 +154,32 @@ class JEN1:
         """Sampler of latents."""
         return DiffusionSampler(self.network, self.diffusion, self.calibration)
 
-    def generate(
-        self,
-        embedding: Embeddings | Float[np.ndarray, "..."] | Path | None = None,
-        text: str | Sequence[str] | None = None,
-        like: AudioInput | Sequence[AudioInput] | None = None,
-        *,
-        seconds: float = 15.0,
-        seed: int = 0,
-        n_samples: int = 1,
-        guidance: float | None = None,
-        steps: int | None = None,
-        tempo: float | None = None,
-        rows: Rows | None = None,
-        first_item: int = 0,
-        progress: Advance | None = None,
-    ) -> list[Reconstruction]:
-        """Generate music: ``n_samples`` pieces per item, all samples of the first item first.
-
-        A piece depends on its item, the seed, and the numbers of item and sample, and not on how many other pieces are
-        generated with it (but for rounding).
-
-        Parameters
-        ----------
-        embedding : Embeddings, ndarray or Path, optional
-            In :attr:`space`: (128,) of one item, (items, windows, 128), or (rows, 128) with ``rows``; or a file.
-        text : str or sequence of str, optional
-            A prompt per item. It may come with an embedding or a sound: then one for all items, or one per item.
-        like : sound or sequence of sounds, optional
-            A sound to be like, in place of an embedding: (waveform, sample_rate), or a file.
-        seconds : float, default 15
-            1 to 600; beyond :attr:`DiffusionConfig.window_s` each further window continues the one before.
-        seed : int, default 0
-            Of the noise.
-        n_samples : int, default 1
-            Pieces per item; none is chosen among them.
-        guidance : float, optional
-            Classifier-free guidance, 0 to 100; default the model's own.
-        steps : int, optional
-            Evaluations of the network per window; default the model's own.
-        tempo : float, optional
-            Beats per minute, 40 to 230, for a model with a beat clock; default what fits the embedding.
-        rows : {"items", "windows"}, optional
-            What the rows of a two-dimensional embedding are.
-        first_item : int, default 0
-            The number of the first item, where these are some of many.
-        progress : callable, optional
-            Called as ``progress(done, total)``.
-
-        Returns
-        -------
-        list of Reconstruction
-            The pieces.
-
-        Raises
-        ------
-        InputError
-            Nothing is asked for, or an embedding and a recording at once, or something that cannot be used.
-        """
-        asked: Any = {"seconds": seconds, "seed": seed, "n_samples": n_samples, "guidance": guidance, "steps": steps}
-        asked["tempo"] = tempo
-        return list(self.pieces(embedding, text, like, **asked, rows=rows, first_item=first_item, progress=progress))
-
-    def pieces(
-        self,
-        embedding: Embeddings | Float[np.ndarray, "..."] | Path | None = None,
-        text: str | Sequence[str] | None = None,
-        like: AudioInput | Sequence[AudioInput] | None = None,
-        *,
-        seconds: float = 15.0,
-        seed: int = 0,
-        n_samples: int = 1,
-        guidance: float | None = None,
-        steps: int | None = None,
-        tempo: float | None = None,
-        rows: Rows | None = None,
-        first_item: int = 0,
-        progress: Advance | None = None,
-    ) -> Iterator[Reconstruction]:
-        """Generate music as :meth:`generate` does, yielding each piece when it is done; errors are raised at once.
-
-        Parameters
-        ----------
-        embedding, text, like, seconds, seed, n_samples, guidance, steps, tempo, rows, first_item, progress
-            As for :meth:`generate`.
-
-        Returns
-        -------
-        iterator of Reconstruction
-            The pieces.
-        """
-        check_duration(seconds, n_samples)
-        self._check(seed, guidance, steps)
-        self.metronome.check(tempo)
-        asked = self.asked(embedding, text, like, rows)
-        tempi = self.metronome.tempi(asked.condition.embedding, tempo)
-        if tempo is None and tempi is not None and not asked.condition.shown[:, 1].all():
+    def _pieces(self, request: PieceRequest) -> Iterator[Reconstruction]:
+        self.metronome.check(request.tempo)
+        asked = self.asked(request.embedding, request.text, request.like, request.rows)
+        tempi = self.metronome.tempi(asked.condition.embedding, request.tempo)
+        if request.tempo is None and tempi is not None and not asked.condition.shown[:, 1].all():
             what = f"no tempo can be told from a text in the space of {self.name} ({self.space.name} embeds no text)"
-            warnings.warn(f"{what}: it keeps that of its training music, unless you give one", Brain2MusicWarning, 3)
-        numbers = [(item, sample) for item in range(len(asked.origins)) for sample in range(n_samples)]
-        frames = math.ceil(seconds * self.frame_rate)
-        clock = self.metronome.clock([asked.condition.embedding], frames, tempo)
+            warnings.warn(f"{what}: it keeps that of its training music, unless you give one", Brain2MusicWarning, 4)
+        numbers = [(item, sample) for item in range(len(asked.origins)) for sample in range(request.n_samples)]
+        frames = math.ceil(request.seconds * self.frame_rate)
+        clock = self.metronome.clock([asked.condition.embedding], frames, request.tempo)
         clocked = replace(asked.condition, clock=clock)
         batches = [numbers[first : first + _BATCH] for first in range(0, len(numbers), _BATCH)]
-        counted = StepCounter(progress, len(batches) * len(self.sampler.windows(frames, self.frame_rate)))
+        counted = StepCounter(request.progress, len(batches) * len(self.sampler.windows(frames, self.frame_rate)))
+        seed, guidance, steps = request.seed, request.guidance, request.steps
 
         def each() -> Iterator[Reconstruction]:
             for batch in batches:
                 condition = clocked[[item for item, _ in batch]]
-                generators = [self.generator(seed, first_item + item, sample) for item, sample in batch]
+                generators = [self.generator(seed, request.first_item + item, sample) for item, sample in batch]
                 made = self.sampler.extend(
                     condition, frames, generators, self.frame_rate, None, guidance, steps, counted
                 )
                 for (item, sample), latents in zip(batch, made, strict=True):
-                    more = {"item": first_item + item, "draw": sample, **asked.origins[item], **described(tempi, item)}
-                    yield self.piece(self.sound(latents, seconds), "generate", seed, guidance, steps, more)
+                    more = {"item": request.first_item + item, "draw": sample, **asked.origins[item]}
+                    more |= described(tempi, item)
+                    yield self.piece(self.sound(latents, request.seconds), "generate", seed, guidance, steps, more)
 
         return each()
 
@@ -314,9 +222,8 @@ class JEN1:
         InputError
             The gap is not inside the recording, has no length, or is longer than can be filled.
         """
-        self._check(seed, guidance, steps)
-        asked = Editing(text, None, seed, 0, guidance, steps, progress)
-        return inpaint_sound(self, sound, start_s, stop_s, asked)
+        given: dict[str, Any] = {"text": text, "seed": seed, "guidance": guidance, "steps": steps, "progress": progress}
+        return self.fill(sound, [(start_s, stop_s)], **given)[0]
 
     def continuation(
         self,
@@ -351,91 +258,31 @@ class JEN1:
         Reconstruction
             The recording and its continuation.
         """
-        check_duration(seconds)
-        self._check(seed, guidance, steps)
-        return continue_sound(self, sound, seconds, Editing(text, None, seed, 0, guidance, steps, progress))
+        given: dict[str, Any] = {"text": text, "seed": seed, "guidance": guidance, "steps": steps, "progress": progress}
+        return self.extend(sound, seconds, **given)
 
-    def fill(
-        self,
-        sound: AudioInput,
-        regions: Sequence[tuple[float, float]],
-        *,
-        embedding: Embeddings | Float[np.ndarray, "..."] | None = None,
-        text: str | None = None,
-        seed: int = 0,
-        n_samples: int = 1,
-        guidance: float | None = None,
+    def _fill(
+        self, sound: AudioInput, regions: Sequence[tuple[float, float]], request: EditRequest
     ) -> list[Reconstruction]:
-        """Fill gaps of a recording one after the other, as :meth:`inpaint` fills one.
+        return [fill_regions(self, sound, regions, each) for each in self._editings(request)]
 
-        Parameters
-        ----------
-        sound : sound
-            (waveform, sample_rate), mono or (channels, samples); or a file.
-        regions : sequence of (float, float)
-            Start and end of each gap in seconds. A gap is filled from what is before it, and from what is between it
-            and the next.
-        embedding : Embeddings or ndarray, optional
-            What the gaps are to be like, one item.
-        text : str, optional
-            The same in words; default the embedding of the rest.
-        seed : int, default 0
-            Seed of the random numbers.
-        n_samples : int, default 1
-            How many recordings are made.
-        guidance : float, optional
-            As for :meth:`generate`.
-
-        Returns
-        -------
-        list of Reconstruction
-            Whole recordings.
-        """
-        check_draws(n_samples)
-        self._check(seed, guidance, None)
-        given = self._editing_condition(embedding, text)
-        return [
-            fill_regions(self, sound, regions, Editing(text, given, seed, sample, guidance, None, None))
-            for sample in range(n_samples)
-        ]
-
-    def extend(
-        self,
-        sound: AudioInput,
-        seconds: float,
-        *,
-        embedding: Embeddings | Float[np.ndarray, "..."] | None = None,
-        text: str | None = None,
-        seed: int = 0,
-        guidance: float | None = None,
-    ) -> Reconstruction:
-        """Continue a recording, as every :class:`~brain2music.models.Editor` does; see :meth:`continuation`.
-
-        Parameters
-        ----------
-        sound, seconds
-            As for :meth:`continuation`.
-        embedding : Embeddings or ndarray, optional
-            What it is to be like, instead of a text.
-        text, seed, guidance
-            As for :meth:`continuation`.
-
-        Returns
-        -------
-        Reconstruction
-            The recording and its continuation.
-        """
+    def _extend(self, sound: AudioInput, seconds: float, request: EditRequest) -> Reconstruction:
         check_duration(seconds)
-        self._check(seed, guidance, None)
-        given = self._editing_condition(embedding, text)
-        return continue_sound(self, sound, seconds, Editing(text, given, seed, 0, guidance, None, None))
+        (editing,) = self._editings(request)
+        return continue_sound(self, sound, seconds, editing)
 
-    def _editing_condition(self, embedding: Any, text: str | None) -> DiffusionCondition | None:
+    def _editings(self, request: EditRequest) -> Iterator[Editing]:
+        """How a recording is edited for every sample of a request."""
+        condition = self._editing_condition(request.embedding)
+        sampling = request.guidance, request.steps
+        for sample in range(request.n_samples):
+            progress = part_of(request.progress, sample, request.n_samples)
+            yield Editing(request.text, condition, request.seed, sample, *sampling, progress)
+
+    def _editing_condition(self, embedding: Any) -> DiffusionCondition | None:
         """Condition of the one item that an edit is given as an embedding, if any."""
         if embedding is None:
             return None
-        if text is not None:
-            raise InputError("give a text or an embedding for what is new, not both")
         vectors = prompts_from_embeddings(embedding, self.embedding_input).vectors
         if len(vectors) != 1:
             raise InputError(f"{len(vectors)} embeddings for one recording", hint="give one")
@@ -664,9 +511,3 @@ class JEN1:
         """
         parts: JEN1Parts = read_model(name, device, codec, vocoder)
         return cls(*parts)
-
-    def _check(self, seed: Any, guidance: Any, steps: Any) -> None:
-        check_seed(seed)
-        check_guidance(guidance)
-        if steps is not None and (not isinstance(steps, int | np.integer) or not 1 <= steps <= MAX_STEPS):
-            raise InputError(f"{steps} sampling steps cannot be taken", hint=f"choose 1 to {MAX_STEPS}")

@@ -20,19 +20,19 @@ from torch import Tensor
 from ..._utils.errors import InputError
 from ..._utils.progress import Advance, StepCounter
 from ...audio.sound import Reconstruction, scale_peak
-from ...embeddings.embeddings import Embeddings, EmbeddingSpace
+from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ..abilities import Abilities
+from ..base_generator import BaseEditor, EditRequest, PieceRequest
 from ..codec_parts.codes import Codes, TokenCodec
 from ..generator_parts.clock import CLOCK, echoed_clock
-from ..generator_parts.inputs import AudioInput, Rows
+from ..generator_parts.inputs import AudioInput
 from ..generator_parts.metronome import Metronome, described
 from ..generator_parts.pace import Pace
 from ..generator_parts.prompts import (
     Prompts,
     check_duration,
     check_guidance,
-    check_seed,
     embed_texts,
     prompts_from_audio,
     prompts_from_embeddings,
@@ -59,7 +59,7 @@ BATCH = 16
 """Pieces per batch; larger batches take more memory and little less time per piece."""
 
 
-class MusicLM:
+class MusicLM(BaseEditor):
     """Generator of music from an embedding, a text or a recording.
 
     Stages predict semantic and acoustic tokens one after the other, conditioned on the embedding, and a codec decodes
@@ -150,97 +150,19 @@ class MusicLM:
         """Device of the stages."""
         return next(iter(self.stages.values())).heads.device
 
-    def generate(
-        self,
-        embedding: Embeddings | Float[np.ndarray, "..."] | Path | None = None,
-        text: str | Sequence[str] | None = None,
-        like: AudioInput | Sequence[AudioInput] | None = None,
-        *,
-        seconds: float = 15.0,
-        seed: int = 0,
-        n_samples: int = 1,
-        guidance: float | None = None,
-        tempo: float | None = None,
-        rows: Rows | None = None,
-        first_item: int = 0,
-        progress: Advance | None = None,
-    ) -> list[Reconstruction]:
-        """Generate music from embeddings, texts or recordings.
-
-        A piece depends on its item, the seed, and the numbers of item and sample, and not on how many other pieces are
-        generated with it.
-
-        Parameters
-        ----------
-        embedding : Embeddings, ndarray or Path, optional
-            Embeddings in :attr:`space`, which are averaged over windows; an array of shape (dims,) of one item, (items,
-            windows, dims), or (rows, dims) with ``rows``; or a file of either.
-        text : str or sequence of str, optional
-            Descriptions of the music, instead of an embedding.
-        like : (ndarray, int), Path, str, or sequence of these, optional
-            Recordings to be like, as waveform and sample rate in Hz or as files, instead of an embedding.
-        seconds : float, default 15.0
-            Duration of a piece in seconds, 1 to 600; beyond 30 s each further 15 s continue the 15 s before.
-        seed : int, default 0
-            Seed of the random numbers.
-        n_samples : int, default 1
-            Number of pieces per item.
-        guidance : float, optional
-            Weight of classifier-free guidance, 0 to 100; default that of the model.
-        tempo : float, optional
-            Beats per minute, for a model with a beat clock; default what fits the embedding.
-        rows : {"items", "windows"}, optional
-            Whether the rows of a two-dimensional array are items, or windows of one item.
-        first_item : int, default 0
-            Number of the first item, where these are some of many.
-        progress : callable, optional
-            Called with (windows done, windows to do).
-
-        Returns
-        -------
-        list of Reconstruction
-            ``n_samples`` pieces per item, all of the first item first.
-
-        Raises
-        ------
-        InputError
-            Not exactly one of embedding, text and recording is given, or it cannot be used.
-        """
-        asked: Any = {"seconds": seconds, "seed": seed, "n_samples": n_samples, "guidance": guidance, "tempo": tempo}
-        return list(self.pieces(embedding, text, like, **asked, rows=rows, first_item=first_item, progress=progress))
-
-    def pieces(
-        self,
-        embedding: Embeddings | Float[np.ndarray, "..."] | Path | None = None,
-        text: str | Sequence[str] | None = None,
-        like: AudioInput | Sequence[AudioInput] | None = None,
-        *,
-        seconds: float = 15.0,
-        seed: int = 0,
-        n_samples: int = 1,
-        guidance: float | None = None,
-        tempo: float | None = None,
-        rows: Rows | None = None,
-        first_item: int = 0,
-        progress: Advance | None = None,
-    ) -> Iterator[Reconstruction]:
-        """Generate music, yielding each piece when it is done.
-
-        Parameters are those of :meth:`generate`; errors are raised at once.
-        """
-        check_duration(seconds, n_samples)
-        check_guidance(guidance)
-        check_seed(seed)
-        self.metronome.check(tempo)
-        prompts = self._prompts(embedding, text, like, rows)
-        tempi = self.metronome.tempi(self.conditioner(prompts.vectors).vector, tempo)
-        waves = self.waves([prompts.vectors], seconds, seed, n_samples, guidance, first_item, progress, tempo=tempo)
+    def _pieces(self, request: PieceRequest) -> Iterator[Reconstruction]:
+        self.metronome.check(request.tempo)
+        prompts = self._prompts(request)
+        tempi = self.metronome.tempi(self.conditioner(prompts.vectors).vector, request.tempo)
+        asked = request.seconds, request.seed, request.n_samples, request.guidance, request.first_item, request.progress
+        waves = self.waves([prompts.vectors], *asked, tempo=request.tempo)
 
         def each() -> Iterator[Reconstruction]:
             for number, wave in enumerate(waves):
-                item, sample = divmod(number, n_samples)
-                more = {"item": first_item + item, "draw": sample, **prompts.origins[item], **described(tempi, item)}
-                yield self.piece(wave, "generate", seed, guidance, more)
+                item, sample = divmod(number, request.n_samples)
+                more = {"item": request.first_item + item, "draw": sample}
+                more |= {**prompts.origins[item], **described(tempi, item)}
+                yield self.piece(wave, "generate", request.seed, request.guidance, more)
 
         return each()
 
@@ -331,36 +253,10 @@ class MusicLM:
         InputError
             The recording is shorter than 1 s or cannot be read, or the text cannot be used.
         """
-        return continue_recording(self, sound, seconds, seed, text, guidance, progress)
+        return self.extend(sound, seconds, text=text, seed=seed, guidance=guidance, progress=progress)
 
-    def extend(
-        self,
-        sound: AudioInput,
-        seconds: float,
-        *,
-        embedding: Embeddings | Float[np.ndarray, "..."] | None = None,
-        text: str | None = None,
-        seed: int = 0,
-        guidance: float | None = None,
-    ) -> Reconstruction:
-        """Continue a recording, as every :class:`~brain2music.models.Editor` does; see :meth:`continuation`.
-
-        Parameters
-        ----------
-        sound, seconds
-            As for :meth:`continuation`.
-        embedding : Embeddings or ndarray, optional
-            What it is to be like, instead of a text.
-        text, seed, guidance
-            As for :meth:`continuation`.
-
-        Returns
-        -------
-        Reconstruction
-            The recording and its continuation.
-        """
-        vectors = None if embedding is None else prompts_from_embeddings(embedding, self.conditioner).vectors[:1]
-        return continue_recording(self, sound, seconds, seed, text, guidance, None, vectors)
+    def _extend(self, sound: AudioInput, seconds: float, request: EditRequest) -> Reconstruction:
+        return continue_recording(self, sound, seconds, request)
 
     def tokens(
         self,
@@ -443,14 +339,13 @@ class MusicLM:
         """
         return cls(**read_parts(name, device, codec, vocoder))
 
-    def _prompts(self, embedding: Any, text: Any, like: Any, rows: Rows | None) -> Prompts:
-        if sum(each is not None for each in (embedding, text, like)) != 1:
-            raise InputError("give exactly one of an embedding, a text and a recording to be like")
-        if text is not None:
-            return prompts_from_texts(text, self.conditioner)
-        if like is not None:
-            return prompts_from_audio(like, self.conditioner)
-        return prompts_from_embeddings(embedding, self.conditioner, rows)
+    def _prompts(self, request: PieceRequest) -> Prompts:
+        kind = self.abilities.check_condition(self.name, request.embedding, request.text, request.like)
+        if kind == "text":
+            return prompts_from_texts(request.text, self.conditioner)
+        if kind == "sound":
+            return prompts_from_audio(request.like, self.conditioner)
+        return prompts_from_embeddings(request.embedding, self.conditioner, request.rows)
 
     def waves(
         self,
