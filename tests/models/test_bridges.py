@@ -193,6 +193,20 @@ def test_what_only_the_generator_knows_passes_across(sounds) -> None:
         BridgedGenerator(Echo(), bridge).generate(embeddings, tempo=150.0)
 
 
+def test_the_steps_of_a_model_are_chosen_across_it(sounds) -> None:
+    class InSteps(Echo):
+        abilities = replace(Echo.abilities, settings=("steps",))
+
+        def generate(self, *given, steps: int = 9, **more) -> list:
+            return [replace(each, source={**each.source, "steps": steps}) for each in super().generate(*given, **more)]
+
+    crossed = BridgedGenerator(InSteps(), Bridge.fit(A, B, *sounds))
+    assert crossed.generate(sounds[0][0], steps=4)[0].source["steps"] == 4
+    assert crossed.generate(text="a piano", steps=4)[0].source == {"text": "a piano", "steps": 4}
+    with pytest.raises(InputError, match="takes no tempo"):
+        crossed.generate(sounds[0][0], tempo=100.0)
+
+
 def test_wrong_spaces_are_refused_by_name(sounds) -> None:
     bridge = Bridge.fit(A, B, *sounds)
     with pytest.raises(InputError, match=r"of space-b \(b{12}\), the generator takes space-a"):

@@ -261,6 +261,66 @@ class BaseEditor(BaseGenerator):
         request = EditRequest(embedding, text, seed, 1, guidance, steps, progress)
         return self._extend(sound, seconds, self._checked(request))
 
+    def inpaint(
+        self,
+        sound: AudioInput,
+        start_s: float,
+        stop_s: float,
+        text: str | None = None,
+        *,
+        seed: int = 0,
+        guidance: float | None = None,
+        steps: int | None = None,
+        progress: Advance | None = None,
+    ) -> Reconstruction:
+        """Fill one gap of a recording: :meth:`fill` with one region and one sample.
+
+        Parameters
+        ----------
+        sound : (ndarray, int), Path or str
+            Recording, as for :meth:`fill`.
+        start_s, stop_s : float
+            The gap in seconds.
+        text, seed, guidance, steps, progress
+            As for :meth:`fill`.
+
+        Returns
+        -------
+        Reconstruction
+            The whole recording.
+        """
+        given: dict[str, Any] = {"text": text, "seed": seed, "guidance": guidance, "steps": steps, "progress": progress}
+        return self.fill(sound, [(start_s, stop_s)], **given)[0]
+
+    def continuation(
+        self,
+        sound: AudioInput,
+        seconds: float = 15.0,
+        seed: int = 0,
+        text: str | None = None,
+        guidance: float | None = None,
+        progress: Advance | None = None,
+        steps: int | None = None,
+    ) -> Reconstruction:
+        """Continue a recording by 15 s: :meth:`extend` with a duration that may be left out.
+
+        Parameters
+        ----------
+        sound : (ndarray, int), Path or str
+            Recording, as for :meth:`extend`.
+        seconds : float, default 15.0
+            Duration of the new music in seconds.
+        seed, text, guidance, progress, steps
+            As for :meth:`extend`.
+
+        Returns
+        -------
+        Reconstruction
+            The recording and its continuation.
+        """
+        given: dict[str, Any] = {"text": text, "seed": seed, "guidance": guidance, "steps": steps, "progress": progress}
+        return self.extend(sound, seconds, **given)
+
     def _checked(self, request: EditRequest) -> EditRequest:
         self.abilities.check_settings(self.name, steps=request.steps)
         check_draws(request.n_samples)

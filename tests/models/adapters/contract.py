@@ -189,6 +189,17 @@ class GeneratorContract:
             with pytest.raises(InputError):
                 generator.generate(**one, seconds=self.seconds, **wrong)  # type: ignore[arg-type]
 
+    def test_settings_that_it_does_not_have_are_told(self, generator: Generator) -> None:
+        asked = {**self.one(generator), "seconds": self.seconds}
+        wrong: dict[str, tuple[Any, str]] = {"steps": (0, "0 sampling steps"), "tempo": (20.0, "beat")}
+        if "steps" not in generator.abilities.settings:
+            wrong["steps"] = (3, "samples without steps")
+        if "tempo" not in generator.abilities.settings:
+            wrong["tempo"] = (100.0, "takes no tempo")
+        for setting, (value, match) in wrong.items():
+            with pytest.raises(InputError, match=match):
+                generator.generate(**asked, **{setting: value})
+
     def test_sound_is_as_declared_and_says_where_it_is_from(self, generator: Generator) -> None:
         (piece,) = generator.generate(**self.one(generator), seconds=self.seconds, seed=6)
         assert piece.sample_rate == generator.abilities.sample_rate
@@ -248,6 +259,24 @@ class EditorContract:
         assert differ(*(piece.waveform[:, first:last] for piece in made)) > 1e-3
         again = generator.fill((recording, rate), [self.region], seed=1)[0]
         assert again.waveform.tobytes() == made[0].waveform.tobytes()
+
+    def test_edits_say_how_far_they_are_and_which_settings_they_lack(self, generator: Any) -> None:
+        rate, calls = generator.sample_rate, list[tuple[int, int]]()
+        recording = (self.recording(rate), rate)
+        generator.fill(recording, [self.region], n_samples=2, progress=lambda *call: calls.append(call))
+        assert [done for done, _ in calls] == list(range(1, len(calls) + 1))
+        assert {total for _, total in calls} == {len(calls)}
+        assert len(calls) >= 2
+        calls.clear()
+        generator.extend(recording, 1.0, progress=lambda *call: calls.append(call))
+        assert calls[-1] == (len(calls), len(calls))
+        steps, match = (0, "0 sampling") if "steps" in generator.abilities.settings else (3, "without steps")
+        for edit in (
+            lambda: generator.fill(recording, [self.region], steps=steps),
+            lambda: generator.extend(recording, 1.0, steps=steps),
+        ):
+            with pytest.raises(InputError, match=match):
+                edit()
 
     def test_regions_that_cannot_be_filled_are_told(self, generator: Any) -> None:
         rate = generator.sample_rate

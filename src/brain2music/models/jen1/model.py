@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ... import __version__
 from ..._utils.errors import Brain2MusicWarning, InputError
-from ..._utils.progress import Advance, StepCounter, part_of
+from ..._utils.progress import StepCounter, part_of
 from ...audio.sound import Reconstruction, scale_peak
 from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.texts import as_texts
@@ -182,84 +182,6 @@ class JEN1(BaseEditor):
                     yield self.piece(self.sound(latents, request.seconds), "generate", seed, guidance, steps, more)
 
         return each()
-
-    def inpaint(
-        self,
-        sound: AudioInput,
-        start_s: float,
-        stop_s: float,
-        text: str | None = None,
-        *,
-        seed: int = 0,
-        guidance: float | None = None,
-        steps: int | None = None,
-        progress: Advance | None = None,
-    ) -> Reconstruction:
-        """Fill a gap in a recording from what is before and after it.
-
-        The rest of the recording keeps its channels, its sample rate and its samples, but for a cross-fade of 10 ms at
-        both ends of the gap. What the gap held before is not read. The condition is the embedding of the rest, or a
-        text.
-
-        Parameters
-        ----------
-        sound : sound
-            (waveform, sample_rate), mono or (channels, samples); or a file.
-        start_s, stop_s : float
-            The gap in seconds.
-        text : str, optional
-            What the gap is to be like.
-        seed, guidance, steps, progress
-            As for :meth:`generate`.
-
-        Returns
-        -------
-        Reconstruction
-            The whole recording.
-
-        Raises
-        ------
-        InputError
-            The gap is not inside the recording, has no length, or is longer than can be filled.
-        """
-        given: dict[str, Any] = {"text": text, "seed": seed, "guidance": guidance, "steps": steps, "progress": progress}
-        return self.fill(sound, [(start_s, stop_s)], **given)[0]
-
-    def continuation(
-        self,
-        sound: AudioInput,
-        seconds: float = 15.0,
-        seed: int = 0,
-        text: str | None = None,
-        guidance: float | None = None,
-        progress: Advance | None = None,
-        steps: int | None = None,
-    ) -> Reconstruction:
-        """Continue a recording: the recording, followed by ``seconds`` of music.
-
-        The recording keeps its channels, its sample rate and its samples; what is new stands in every channel at that
-        channel's level, and joins without a click (:func:`brain2music.audio.joining.join`).
-
-        Parameters
-        ----------
-        sound : sound
-            (waveform, sample_rate), mono or (channels, samples); or a file.
-        seconds : float, default 15
-            Of new music.
-        seed : int, default 0
-            Of the noise.
-        text : str, optional
-            What it is to be like; default the embedding of the recording's end.
-        guidance, progress, steps
-            As for :meth:`generate`.
-
-        Returns
-        -------
-        Reconstruction
-            The recording and its continuation.
-        """
-        given: dict[str, Any] = {"text": text, "seed": seed, "guidance": guidance, "steps": steps, "progress": progress}
-        return self.extend(sound, seconds, **given)
 
     def _fill(
         self, sound: AudioInput, regions: Sequence[tuple[float, float]], request: EditRequest

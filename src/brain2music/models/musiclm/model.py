@@ -213,48 +213,6 @@ class MusicLM(BaseEditor):
         waves = self.waves([row[None] for row in vectors], seconds, seed, 1, guidance, 0, progress)
         return self.piece(next(waves), "story", seed, guidance, {"item": 0, "draw": 0, "story": texts})
 
-    def continuation(
-        self,
-        sound: AudioInput,
-        seconds: float = 15.0,
-        seed: int = 0,
-        text: str | None = None,
-        guidance: float | None = None,
-        progress: Advance | None = None,
-    ) -> Reconstruction:
-        """Continue a recording with new music.
-
-        The result is the recording, followed by music that continues its last 15 s. The condition is the embedding of
-        the recording, or that of a text. The recording keeps its channels, its sample rate and its samples; new music
-        is mono, has the level of each channel, and joins without a click.
-
-        Parameters
-        ----------
-        sound : (ndarray, int), Path or str
-            Recording of 1 s or more, as waveform and sample rate in Hz or as a file.
-        seconds : float, default 15.0
-            Duration of the new music in seconds.
-        seed : int, default 0
-            Seed of the random numbers.
-        text : str, optional
-            Description of the new music; default the embedding of the recording is used.
-        guidance : float, optional
-            Weight of classifier-free guidance, 0 to 100; default that of the model.
-        progress : callable, optional
-            Called with (windows done, windows to do).
-
-        Returns
-        -------
-        Reconstruction
-            The recording and its continuation.
-
-        Raises
-        ------
-        InputError
-            The recording is shorter than 1 s or cannot be read, or the text cannot be used.
-        """
-        return self.extend(sound, seconds, text=text, seed=seed, guidance=guidance, progress=progress)
-
     def _extend(self, sound: AudioInput, seconds: float, request: EditRequest) -> Reconstruction:
         return continue_recording(self, sound, seconds, request)
 
