@@ -24,7 +24,7 @@ from ...audio.joining import join
 from ...audio.limiter import limit
 from ...audio.sound import Reconstruction, scale_peak
 from ...audio.waveforms import as_channels
-from ..base_generator import BaseEditor, EditRequest
+from ..base_editor import BaseEditor, EditRequest
 from ..embedding_input import EmbeddingInput
 from ..generator_parts.gaps import LEAST_KNOWN_S, check_gaps
 from ..generator_parts.inputs import MAX_DURATION_S, AudioInput

@@ -26,7 +26,8 @@ from ...audio.sound import Reconstruction, scale_peak
 from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ..abilities import Abilities
-from ..base_generator import BaseEditor, EditRequest, PieceRequest
+from ..base_editor import BaseEditor, EditRequest
+from ..base_generator import PieceRequest
 from ..embedders import embeds_text
 from ..embedding_input import EmbeddingInput
 from ..generator_parts.inputs import AudioInput, Rows

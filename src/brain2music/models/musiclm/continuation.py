@@ -15,7 +15,7 @@ from ...audio.joining import join
 from ...audio.sound import Reconstruction
 from ...audio.waveforms import as_channels
 from ...embeddings.windows import mono_at
-from ..base_generator import EditRequest
+from ..base_editor import EditRequest
 from ..generator_parts.inputs import AudioInput
 from ..generator_parts.prompts import (
     check_duration,

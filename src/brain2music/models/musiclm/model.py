@@ -23,7 +23,8 @@ from ...audio.sound import Reconstruction, scale_peak
 from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ..abilities import Abilities
-from ..base_generator import BaseEditor, EditRequest, PieceRequest
+from ..base_editor import BaseEditor, EditRequest
+from ..base_generator import PieceRequest
 from ..codec_parts.codes import Codes, TokenCodec
 from ..generator_parts.clock import CLOCK, echoed_clock
 from ..generator_parts.inputs import AudioInput
