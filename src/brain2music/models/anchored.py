@@ -257,7 +257,7 @@ def vary_sound(
     encoded = model.latents.encode(whole)
     frames = encoded.latents.shape[1]
     latents = model.sampler.sample(
-        with_beats(model, model.embedding_condition(vector[None]), whole, frames),
+        with_beats(model, model.conditioner.of_embeddings(vector[None]), whole, frames),
         frames,
         [model.generator(seed, item, sample)],
         guidance=guidance,

@@ -20,7 +20,7 @@ from brain2music.models.generator_parts import prompts
 from brain2music.models.generator_parts.gaps import check_gap
 from brain2music.models.generator_parts.pace import Pace
 from brain2music.models.generators import Generator, generate_from_embeddings, get_generator
-from brain2music.models.jen1 import model as model_module
+from brain2music.models.jen1 import conditioner
 from brain2music.models.jen1.config import UNetConfig
 from brain2music.models.jen1.diffusion import DiffusionConfig
 from brain2music.models.jen1.latents import AutoencoderLatents, open_latents
@@ -55,7 +55,7 @@ class Letters:
 @pytest.fixture(autouse=True)
 def embedder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prompts, "get_embedder", lambda *_: Letters())
-    monkeypatch.setattr(model_module, "get_text_tokens", lambda _: Letters())
+    monkeypatch.setattr(conditioner, "get_text_tokens", lambda _: Letters())
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_texts_embeddings_and_sounds_are_taken_alone_and_texts_with_one_of_the_o
     both = with_text.generate(ROWS[0], "slow piano", seconds=1.0)[0]
     waves = [each.waveform for each in (text, like, both, with_text.generate(ROWS[0], seconds=1.0)[0])]
     assert all(not np.allclose(a, b) for i, a in enumerate(waves) for b in waves[:i])
-    assert with_text.asked(ROWS[:, None], ["one", "two", "three"], None).condition.shown.all()
+    assert with_text.conditioner.asked(ROWS[:, None], ["one", "two", "three"], None).condition.shown.all()
 
 
 def test_what_cannot_be_asked_for_is_told(with_text: JEN1, model: JEN1) -> None:

@@ -186,9 +186,9 @@ def _condition(model: "JEN1", asked: Editing, sound: Float32[np.ndarray, "channe
     if asked.condition is not None:
         return asked.condition
     if asked.text is not None:
-        return model.text_condition([asked.text])
+        return model.conditioner.of_texts([asked.text])
     mono = sound.mean(axis=0)
-    return model.embedding_condition(embed_sounds([(mono, model.sample_rate)], model.embedding_input))
+    return model.conditioner.of_embeddings(embed_sounds([(mono, model.sample_rate)], model.conditioner))
 
 
 def with_beats(

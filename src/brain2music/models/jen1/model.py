@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,47 +20,31 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from ... import __version__
-from ..._utils.errors import Brain2MusicWarning, InputError
+from ..._utils.errors import Brain2MusicWarning
 from ..._utils.progress import StepCounter, part_of
 from ...audio.sound import Reconstruction, scale_peak
 from ...embeddings.embeddings import EmbeddingSpace
-from ...embeddings.texts import as_texts
 from ..abilities import Abilities
 from ..base_editor import BaseEditor, EditRequest
 from ..base_generator import PieceRequest
-from ..embedders import embeds_text
-from ..embedding_input import EmbeddingInput
-from ..generator_parts.inputs import AudioInput, Rows
+from ..generator_parts.inputs import AudioInput
 from ..generator_parts.metronome import Metronome, described
 from ..generator_parts.pace import Pace
 from ..generator_parts.prompts import (
-    MAX_WORDS,
-    Prompts,
     check_duration,
-    embed_texts,
-    prompts_from_audio,
-    prompts_from_embeddings,
     seeded_generator,
 )
 from ..own_generators import jen1_abilities
 from .beats import clock_of
 from .calibration import Calibration
-from .condition import DiffusionCondition
+from .conditioner import DiffusionConditioner
 from .diffusion import DiffusionConfig, DiffusionSampler
 from .editing import Editing, continue_sound, fill_regions
 from .folder import JEN1Parts, read_model, write_model
 from .latents import LatentCodec, MelLatents, describe_latents
-from .texts import get_text_tokens
 from .unet import OmniUNet
 
 _BATCH = 8
-
-
-class Asked(NamedTuple):
-    """What pieces are asked for: a condition per item, and the origin of each, as JSON types."""
-
-    condition: DiffusionCondition
-    origins: list[dict[str, Any]]
 
 
 class JEN1(BaseEditor):
@@ -115,7 +99,7 @@ class JEN1(BaseEditor):
         calibration: Calibration | None = None,
     ) -> None:
         self.network, self.diffusion, self.latents = network.eval(), diffusion, latents
-        self.embedding_input, self.text_encoder = EmbeddingInput(space), text_encoder
+        self.conditioner = DiffusionConditioner(space, text_encoder, network.config.text_dim, name)
         self.name, self.sha256, self.pace, self.calibration = name, sha256, pace, calibration
         self.metronome = Metronome(self.frame_rate if network.config.clock_dim else None, pace, clock_of)
 
@@ -132,7 +116,12 @@ class JEN1(BaseEditor):
     @property
     def space(self) -> EmbeddingSpace:
         """Space of the embeddings that condition it."""
-        return self.embedding_input.space
+        return self.conditioner.space
+
+    @property
+    def text_encoder(self) -> str | None:
+        """Name of the encoder of texts; None where it takes no texts."""
+        return self.conditioner.text_encoder
 
     @property
     def abilities(self) -> Abilities:
@@ -157,7 +146,7 @@ class JEN1(BaseEditor):
 
     def _pieces(self, request: PieceRequest) -> Iterator[Reconstruction]:
         self.metronome.check(request.tempo)
-        asked = self.asked(request.embedding, request.text, request.like, request.rows)
+        asked = self.conditioner.asked(request.embedding, request.text, request.like, request.rows)
         tempi = self.metronome.tempi(asked.condition.embedding, request.tempo)
         if request.tempo is None and tempi is not None and not asked.condition.shown[:, 1].all():
             what = f"no tempo can be told from a text in the space of {self.name} ({self.space.name} embeds no text)"
@@ -196,102 +185,11 @@ class JEN1(BaseEditor):
 
     def _editings(self, request: EditRequest) -> Iterator[Editing]:
         """How a recording is edited for every sample of a request."""
-        condition = self._editing_condition(request.embedding)
+        condition = self.conditioner.of_edit(request.embedding)
         sampling = request.guidance, request.steps
         for sample in range(request.n_samples):
             progress = part_of(request.progress, sample, request.n_samples)
             yield Editing(request.text, condition, request.seed, sample, *sampling, progress)
-
-    def _editing_condition(self, embedding: Any) -> DiffusionCondition | None:
-        """Condition of the one item that an edit is given as an embedding, if any."""
-        if embedding is None:
-            return None
-        vectors = prompts_from_embeddings(embedding, self.embedding_input).vectors
-        if len(vectors) != 1:
-            raise InputError(f"{len(vectors)} embeddings for one recording", hint="give one")
-        return self.embedding_condition(vectors)
-
-    def asked(self, embedding: Any, text: Any, like: Any, rows: Rows | None = None) -> Asked:
-        """Conditions of what is asked for.
-
-        Parameters
-        ----------
-        embedding, text, like, rows
-            As for :meth:`generate`.
-
-        Returns
-        -------
-        Asked
-            A condition per item, and their origins.
-        """
-        if (embedding is not None and like is not None) or all(each is None for each in (embedding, text, like)):
-            raise InputError("give an embedding, a text or a recording to be like, or a text with one of the others")
-        prompts: Prompts | None = None
-        if embedding is not None:
-            prompts = prompts_from_embeddings(embedding, self.embedding_input, rows)
-        elif like is not None:
-            prompts = prompts_from_audio(like, self.embedding_input)
-        if text is None:
-            assert prompts is not None
-            return Asked(self.embedding_condition(prompts.vectors), prompts.origins)
-        texts = as_texts(text)
-        condition, origins = self.text_condition(texts), [{"text": each} for each in texts]
-        if prompts is None:
-            return Asked(condition, origins)
-        count = len(prompts.origins)
-        if len(texts) not in (1, count):
-            raise InputError(f"{len(texts)} texts for {count} items", hint="give one text, or one per item")
-        of_item = list(range(count)) if len(texts) == count else [0] * count
-        both = self.embedding_condition(prompts.vectors)
-        shown = torch.ones(count, 2, dtype=torch.bool)
-        condition = replace(condition[of_item], embedding=both.embedding, shown=shown)
-        return Asked(condition, [prompts.origins[i] | origins[of_item[i]] for i in range(count)])
-
-    def embedding_condition(self, vectors: Float[Tensor, "items dims"]) -> DiffusionCondition:
-        """Conditions of embeddings alone.
-
-        Parameters
-        ----------
-        vectors : (items, dims)
-            In :attr:`space`; brought to unit length.
-
-        Returns
-        -------
-        DiffusionCondition
-            One per item.
-        """
-        null = DiffusionCondition.null(len(vectors), self.network.config.text_dim, vectors.shape[1])
-        shown = torch.tensor([[False, True]]).repeat(len(vectors), 1)
-        return replace(null, embedding=torch.nn.functional.normalize(vectors.float(), dim=1), shown=shown)
-
-    def text_condition(self, texts: Sequence[str]) -> DiffusionCondition:
-        """Conditions of texts: their token states, and where the joint space embeds texts, their embeddings, too.
-
-        Parameters
-        ----------
-        texts : sequence of str
-            Not empty, and of at most two hundred words each.
-
-        Returns
-        -------
-        DiffusionCondition
-            One per text.
-        """
-        if self.text_encoder is None:
-            raise InputError(f"{self.name} takes no texts", hint="give a recording or an embedding instead")
-        for text in texts:
-            if len(text.split()) > MAX_WORDS:
-                raise InputError(f"the text has {len(text.split())} words", hint=f"describe it in {MAX_WORDS} at most")
-        found = []
-        for text in texts:  # each by itself: beside longer ones, its last bits would differ
-            states, words = get_text_tokens(self.text_encoder)([text])
-            null = DiffusionCondition.null(1, self.network.config.text_dim, self.network.config.embedding_dim)
-            found.append(replace(null, text=states, words=words, shown=torch.tensor([[True, False]])))
-        condition = DiffusionCondition.stack(found)
-        if not embeds_text(self.space.name):
-            return condition
-        joint = self.embedding_condition(embed_texts(texts, self.embedding_input))
-        return replace(condition, embedding=joint.embedding, shown=torch.ones_like(condition.shown))
 
     def sound(
         self, latents: Float[Tensor, "dim frames"], seconds: float, level: float | None = None
