@@ -14,21 +14,21 @@ StageName = Literal["measure", "decode", "retrieve", "generate", "encode", "save
 DESCRIBED = {"stimuli.track_index", "evaluation.allow_leaks", "preprocessing.cleaning"}
 """Only ``study.json`` names these, and is written every time; how clips are divided is a digest, and what a way of
 cleaning stands for are other settings."""
-_READ = {
+READ = (
     *("events.train_task", "events.test_task", "events.column", "events.values"),
     *("events.stimulus", "events.stimulus_table", "events.piece", "events.marker_s"),
     *("events.clip_s", "events.clip_step_s", "events.block_s", "events.gap_s", "events.resampling"),
-}
+)
 """How tables of events are read, and pieces cut."""
 DIGESTED = (
-    _READ
+    {*READ}
     | {"embeddings", "window_s", "evaluation.further_embeddings"}
     | {
         *("stimuli.fade_s", "stimuli.rms", "stimuli.captions", "preprocessing.raw_images", "preprocessing.bids_filter"),
     }
 )
 """Part of the inputs' digests: of embeddings and their spaces, presented sounds, captions and presentations."""
-OF_IMAGES = {"preprocessing"} | _READ
+OF_IMAGES = {"preprocessing", *READ}
 """What is read from images and tables of events, which studies of arrays do not have."""
 OF_PRESENTATION = ("stimuli.fade_s", "stimuli.rms")
 """How clips were presented, which an arrays file says itself."""
