@@ -23,10 +23,11 @@ from ..ridge import RidgeWarning
 from ..study.folds import draw_permutations, leave_genre_out, most_folds, require_undivided
 from ..study.study import Clip
 from .decoded import Decoded, Labels, undivided
-from .estimator import Decoder, TrainingPairs
+from .estimator import Decoder
 from .fits import Asked, Fitted, Pairs, RidgeSettings
 from .problem import Problem, View
 from .registry import Form, fit_decoder, fit_form, require_decoder
+from .training_pairs import TrainingPairs
 
 Rows = Bool[np.ndarray, " every"]
 Orders = Int[np.ndarray, "permutations clips"]

@@ -13,10 +13,10 @@ from .encoder import EncoderSettings as EncoderSettings
 from .encoder import encode as encode
 from .encoder import encode_kfold as encode_kfold
 from .estimator import Encoder as Encoder
-from .estimator import VoxelScores as VoxelScores
 from .figures import map_figure as map_figure
 from .maps import surface_values as surface_values
 from .maps import write_statmap as write_statmap
 from .significance import Permuted as Permuted
 from .significance import fdr as fdr
 from .significance import voxel_permutation_test as voxel_permutation_test
+from .voxel_scores import VoxelScores as VoxelScores

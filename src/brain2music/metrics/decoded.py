@@ -9,8 +9,8 @@ from jaxtyping import Bool
 from .._utils.errors import InputError
 from ..decoding import Decoder
 from ..decoding.decoded import Labels
-from ..decoding.estimator import fit_folds
 from ..decoding.splitters import Splitter, split_clips
+from ..decoding.training_pairs import fit_folds
 from ..embeddings.embeddings import DecodedEmbeddings, Embeddings
 from ..embeddings.plain import as_data_classes, with_steps
 from ..study.folds import group_clips
