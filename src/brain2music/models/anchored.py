@@ -7,7 +7,7 @@ embedding, and
 * ``vary`` one: begin its diffusion at the track's latents with noise;
 * ``inpaint`` between the beginning and the end of one;
 * ``continue`` one, and keep what is new;
-* choose among several results by the likelihood of the measured response under an encoding model (:func:`choose`).
+* choose among several results by the likelihood of the measured response under an encoding model (:mod:`.choosing`).
 
 How near a result is to its anchor is reported with it, so that a copy is called a copy.
 """
@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 
 from .._utils.errors import InputError
 from .._utils.files import digest_text
@@ -27,24 +27,22 @@ from .._utils.progress import StepCounter
 from ..audio.io import read_audio, resample
 from ..audio.sound import Reconstruction
 from ..embeddings.embeddings import EmbeddingSpace
-from ..embeddings.protocols import Embedder
 from ..embeddings.windows import mono_at
 from .abilities import Abilities, EditKind, abilities_of
 from .base_generator import BaseGenerator, PieceRequest
+from .choosing import choose as choose
+from .choosing import encoding_likelihood as encoding_likelihood
 from .embedding_input import EmbeddingInput
 from .generator_parts.inputs import Waveform
 from .generator_parts.prompts import embed_sounds, prompts_from_embeddings
 from .generator_protocols import Generator
-from .jen1.diffusion import StartingLatents
-from .jen1.editing import with_beats
 from .jen1.model import JEN1
+from .jen1.variation import vary_sound as vary_sound
 
 Anchoring = Literal["vary", "inpaint", "continue"]
 _EDITS: dict[Anchoring, EditKind] = {"inpaint": "fill", "continue": "continue"}
 Retrieve = Callable[[Float32[np.ndarray, "items dims"]], Sequence[Sequence["Anchor"]]]
 """Finds anchors for embeddings: for each item at least one, the nearest first."""
-Likelihood = Callable[[Reconstruction], float]
-"""Log-likelihood of an item's measured response, given a sound."""
 
 
 @dataclass(frozen=True)
@@ -208,137 +206,6 @@ class AnchoredGenerator(BaseGenerator):
         made, true = torch.nn.functional.normalize(embedded, dim=1)
         correlation = waveform_correlation(sound, anchor)
         return {"anchor_similarity": float(made @ true), "anchor_correlation": correlation}
-
-
-def vary_sound(
-    model: JEN1,
-    sound: Waveform,
-    vector: Float[torch.Tensor, " dims"],
-    strength: float,
-    seed: int = 0,
-    item: int = 0,
-    sample: int = 0,
-    guidance: float | None = None,
-    steps: int | None = None,
-) -> Reconstruction:
-    """Make a variation of a sound: noise is added to its latents, and taken away again towards an embedding.
-
-    Parameters
-    ----------
-    model : JEN1
-        The model.
-    sound : tuple
-        Waveform and sample rate; as long as a window of the model at most.
-    vector : (dims,)
-        Embedding in the model's space.
-    strength : float
-        Share of the diffusion: near 0 the sound itself through the codec, 1 new music.
-    seed, item, sample : int
-        What the noise depends on.
-    guidance, steps : optional
-        As for :meth:`JEN1.generate`.
-
-    Returns
-    -------
-    Reconstruction
-        Of the same duration.
-
-    Raises
-    ------
-    InputError
-        The sound is longer than a window.
-    """
-    wave = mono_at(*sound, model.sample_rate)
-    seconds = len(wave) / model.sample_rate
-    if seconds > model.diffusion.window_s + 1.0 / model.frame_rate:
-        what = f"a variation of {seconds:.3g} s is longer than a window of {model.diffusion.window_s:g} s"
-        raise InputError(what, hint="vary a part of it")
-    whole = np.repeat(wave[None], model.channels, axis=0)
-    encoded = model.latents.encode(whole)
-    frames = encoded.latents.shape[1]
-    latents = model.sampler.sample(
-        with_beats(model, model.conditioner.of_embeddings(vector[None]), whole, frames),
-        frames,
-        [model.generator(seed, item, sample)],
-        guidance=guidance,
-        steps=steps,
-        start=StartingLatents(encoded.latents[None], strength),
-    )[0]
-    return model.piece(model.sound(latents, seconds, encoded.level), "vary", seed, guidance, steps, {})
-
-
-def choose(pieces: Sequence[Reconstruction], likelihood: Likelihood) -> tuple[Reconstruction, list[float]]:
-    """Choose the piece under which a measured response is likeliest (Ciferri et al. 2025).
-
-    Parameters
-    ----------
-    pieces : sequence of Reconstruction
-        Samples of one item.
-    likelihood : callable
-        Log-likelihood of the item's response given a piece (:func:`encoding_likelihood`), never by the stimulus.
-
-    Returns
-    -------
-    Reconstruction
-        The likeliest; its origin says among how many it was chosen.
-    list of float
-        The log-likelihood of each.
-
-    Examples
-    --------
-    >>> pieces = [Reconstruction(np.full((1, 4), level, np.float32), 8000) for level in (0.1, 0.3, 0.2)]
-    >>> chosen, _ = choose(pieces, lambda piece: float(piece.waveform.mean()))
-    >>> chosen.source["chosen_among"], round(float(chosen.waveform[0, 0]), 1)
-    (3, 0.3)
-    """
-    if not pieces:
-        raise InputError("there are no pieces to choose from", hint="generate some")
-    values = [float(likelihood(piece)) for piece in pieces]
-    best = int(np.argmax(values))
-    source: dict[str, Any] = {**pieces[best].source, "chosen_among": len(pieces), "log_likelihood": values[best]}
-    return replace(pieces[best], source=source), values
-
-
-def encoding_likelihood(
-    predict: Callable[[Float32[np.ndarray, "1 features"]], Float[np.ndarray, "1 voxels"]],
-    embedder: Embedder,
-    response: Float[np.ndarray, " voxels"],
-    noise: Float[np.ndarray, " voxels"],
-) -> Likelihood:
-    """Log-likelihood of a response, but for a constant, under an encoding model with Gaussian noise.
-
-    Parameters
-    ----------
-    predict : callable
-        The encoding model, fitted to training clips: embedding (1, features) to response (1, voxels).
-    embedder : Embedder
-        Of the features.
-    response : (voxels,)
-        Measured response to a clip.
-    noise : (voxels,)
-        Standard deviation of the residuals of each voxel in training.
-
-    Returns
-    -------
-    callable
-        From a piece to its log-likelihood.
-
-    Examples
-    --------
-    >>> from brain2music.models.embedders import get_embedder
-    >>> silence = Reconstruction(np.zeros((1, 32000), np.float32), 16000)
-    >>> embedder, ones = get_embedder("logmel"), np.ones(2)
-    >>> likelihood = encoding_likelihood(lambda features: np.full((1, 2), 3.0), embedder, ones, ones)
-    >>> likelihood(silence)
-    -4.0
-    """
-
-    def likelihood(piece: Reconstruction) -> float:
-        features = embedder.embed(piece.waveform.mean(axis=0), piece.sample_rate).mean(axis=0, keepdims=True)
-        errors = (response - predict(features.astype(np.float32))[0]) / np.maximum(noise, 1e-9)
-        return float(-0.5 * np.square(errors).sum())
-
-    return likelihood
 
 
 def waveform_correlation(first: Waveform, second: Waveform, sample_rate: int = 8000) -> float:
