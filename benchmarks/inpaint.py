@@ -16,7 +16,6 @@ made anew as a continuation of the first.
 
 import argparse
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +25,10 @@ from adherence import composed, recordings
 from brain2music.audio.io import resample
 from brain2music.metrics.ranking import identification_by_clip, similarity
 from brain2music.metrics.uncertainty import bootstrap_interval
+from brain2music.models import Editor
+from brain2music.models.abilities import abilities_of
 from brain2music.models.embedders import get_embedder
 from brain2music.models.generators import get_generator
-from brain2music.models.jen1.model import JEN1
 from brain2music.models.mel_tokens.hifigan import HOP_LENGTH, SAMPLE_RATE, hifigan_log_mel
 
 RESULTS = Results("inpaint")
@@ -49,10 +49,8 @@ def main() -> None:
     parser.add_argument("--recorded", type=Path, default=REAL_DATA / "recorded")
     given = parser.parse_args()
     model = get_generator(given.generator)
-    if not isinstance(model, JEN1):
-        parser.error(f"{given.generator} fills no gaps")
-    if given.steps is not None:
-        model.diffusion = replace(model.diffusion, sampling_steps=given.steps)
+    if missing := {"fill", "continue"} - set(abilities_of(model).edits):
+        parser.error(f"{given.generator} does not {' and '.join(sorted(missing))}")
     makers = {
         "rendered": lambda: composed(given.clips, given.seed, SECONDS)[0],
         "recorded": lambda: recordings(given.recorded, given.clips, SECONDS)[0],
@@ -60,13 +58,13 @@ def main() -> None:
     for name in given.sets:
         sounds = [resample(wave, rate, SAMPLE_RATE) for wave, rate in makers[name]()]
         sounds = [wave for wave in sounds if len(wave) >= (SECONDS - 0.1) * SAMPLE_RATE]
-        judge(name, model, sounds)
+        judge(name, model, sounds, given.steps)
 
 
-def judge(name: str, model: JEN1, sounds: list[np.ndarray]) -> None:
+def judge(name: str, model: Editor, sounds: list[np.ndarray], steps: int | None = None) -> None:
     """Fill and continue all clips of a set, and print how well."""
     first, last = round(START * SAMPLE_RATE), round(STOP * SAMPLE_RATE)
-    filled = [model.inpaint((wave, SAMPLE_RATE), START, STOP).waveform[0] for wave in sounds]
+    filled = [model.fill((wave, SAMPLE_RATE), [(START, STOP)], steps=steps)[0].waveform[0] for wave in sounds]
     errors = {what: np.array([distance(w, g) for w, g in zip(sounds, made, strict=True)]) for what, made in {
         "ours": filled,
         "silence": [_with_gap(wave, np.zeros(last - first, np.float32)) for wave in sounds],
@@ -87,7 +85,7 @@ def judge(name: str, model: JEN1, sounds: list[np.ndarray]) -> None:
     for what, waves in (("", filled), ("_original", sounds)):
         _identified(f"gap_identification_{name}{what}", heard([wave[first:last] for wave in waves]), around)
     half = round(SECONDS / 2 * SAMPLE_RATE)
-    made = [model.continuation((wave[:half], SAMPLE_RATE), SECONDS / 2).waveform[0] for wave in sounds]
+    made = [model.extend((wave[:half], SAMPLE_RATE), SECONDS / 2, steps=steps).waveform[0] for wave in sounds]
     beginnings = heard([wave[:half] for wave in sounds])
     for what, waves in (("", made), ("_original", sounds)):
         _identified(f"continuation_identification_{name}{what}", heard([wave[half:] for wave in waves]), beginnings)

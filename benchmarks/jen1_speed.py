@@ -21,11 +21,12 @@ from _results import Results
 from adherence import composed
 
 from brain2music.metrics.ranking import identification_by_clip, similarity
+from brain2music.models import Generator
+from brain2music.models.abilities import abilities_of
 from brain2music.models.embedders import get_embedder
 from brain2music.models.embedding_input import EmbeddingInput
 from brain2music.models.generator_parts.prompts import embed_sounds
 from brain2music.models.generators import get_generator
-from brain2music.models.jen1.model import JEN1
 
 RESULTS = Results("jen1_speed")
 SECONDS = 15.0
@@ -41,8 +42,8 @@ def main() -> None:
     parser.add_argument("--memory", type=float, help=argparse.SUPPRESS)
     given = parser.parse_args()
     model = get_generator(given.generator)
-    if not isinstance(model, JEN1):
-        parser.error(f"{given.generator} is no JEN-1")
+    if "steps" not in abilities_of(model).settings:
+        parser.error(f"{given.generator} samples without steps to choose")
     vector = np.ones(model.space.dims, np.float32)
     if given.memory is not None:
         model.generate(vector, seconds=given.memory)
@@ -67,7 +68,7 @@ def main() -> None:
         _report(f"identification_at_{steps}_steps", float(scores.mean()), len(scores), note=f"{spent:.2f} s a piece")
 
 
-def _seconds(model: JEN1, vector: np.ndarray) -> float:
+def _seconds(model: Generator, vector: np.ndarray) -> float:
     began = time.perf_counter()
     model.generate(vector, seconds=SECONDS)
     return time.perf_counter() - began
