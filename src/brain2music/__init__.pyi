@@ -2,11 +2,11 @@ from . import metrics as metrics
 from ._utils.errors import Brain2MusicWarning as Brain2MusicWarning
 from ._utils.errors import InputError as InputError
 from ._utils.errors import LeakageError as LeakageError
-from .api import ListeningStudy as ListeningStudy
-from .api import load_arrays as load_arrays
-from .api import load_study as load_study
-from .api import run as run
-from .api import simulate_study as simulate_study
+from .api.listening_study import ListeningStudy as ListeningStudy
+from .api.loading import load_arrays as load_arrays
+from .api.loading import load_study as load_study
+from .api.loading import simulate_study as simulate_study
+from .api.running import run as run
 from .audio.player import Players as Players
 from .audio.player import listen as listen
 from .brain.responses import Responses as Responses
