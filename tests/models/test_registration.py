@@ -12,6 +12,7 @@ import pytest
 import brain2music as b2m
 from brain2music.embeddings import EmbeddingSpace
 from brain2music.models import plugins
+from brain2music.models.abilities import abilities_of
 from brain2music.models.catalogue import EMBEDDINGS
 from brain2music.models.codec_parts.codes import Codes
 from brain2music.models.codecs import list_codecs
@@ -213,3 +214,16 @@ def test_a_generator_is_found() -> None:
     assert any(line.startswith("silence ") and line.endswith("Generator: Registered") for line in list_generators())
     with pytest.raises(b2m.InputError, match="neither a codec nor a vocoder"):
         b2m.get_generator("silence", vocoder="hifigan")
+
+
+def test_a_generator_without_abilities_has_those_of_its_methods_and_arguments() -> None:
+    class Editing(Silence):
+        def generate(self, embedding=None, like=None, *, seconds=15.0, steps=None, **more):
+            return []
+
+        def extend(self, sound, seconds, *, text=None, seed=0, guidance=None, steps=None, progress=None):
+            return sound
+
+    found = abilities_of(Editing())
+    assert (found.conditions, found.edits, found.settings) == (("embedding", "sound"), ("continue",), ("steps",))
+    assert abilities_of(Silence()).edits == abilities_of(Silence()).settings == ()

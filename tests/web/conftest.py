@@ -60,13 +60,14 @@ class Beeper:
         beep = 0.2 * np.sin(2 * np.pi * (440 + seed) * time)
         return [Reconstruction(beep[None].astype(np.float32), self.sample_rate)]
 
-    def inpaint(self, sound, start_s, stop_s, text=None, *, seed=0, guidance=None, steps=None, progress=None):
+    def fill(self, sound, regions, *, text=None, seed=0, progress=None):
+        ((start_s, stop_s),) = regions
         waveform, rate = read_audio(sound, mono=False)
         if not 0 <= start_s < stop_s <= waveform.shape[1] / rate:
             raise b2m.InputError("the gap is not inside the recording", sound, "draw another")
         waveform = waveform.copy()
         waveform[:, round(start_s * rate) : round(stop_s * rate)] = 0.1
-        return Reconstruction(waveform, rate)
+        return [Reconstruction(waveform, rate)]
 
 
 b2m.register_generator("beeper", lambda device: Beeper(device))

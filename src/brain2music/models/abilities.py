@@ -18,6 +18,7 @@ EditKind = Literal["fill", "continue"]
 SettingKind = Literal["steps", "tempo"]
 """What can be chosen of how a model samples, beside what every model takes."""
 _SETTINGS: tuple[SettingKind, ...] = get_args(SettingKind)
+_EDITS: dict[EditKind, str] = {"fill": "fill", "continue": "extend"}
 _WITHOUT = {"steps": "samples without steps to choose", "tempo": "takes no tempo"}
 _GIVEN_AS = {"embedding": "an embedding", "text": "a text", "sound": "a recording to be like", "melody": "a melody"}
 
@@ -235,7 +236,7 @@ class Abilities:
 
 
 def abilities_of(generator: Any) -> Abilities:
-    """Abilities of a generator, or where it names none what the arguments of its ``generate`` say.
+    """Abilities of a generator, or where it names none what its methods and the arguments of its ``generate`` say.
 
     Parameters
     ----------
@@ -255,5 +256,7 @@ def abilities_of(generator: Any) -> Abilities:
     conditions: list[ConditionKind] = ["embedding"] if getattr(generator, "space", None) is not None else []
     conditions += [kind for argument, kind in kinds.items() if argument in taken]
     channels = int(getattr(generator, "channels", 1))
+    edits = tuple(edit for edit, method in _EDITS.items() if callable(getattr(generator, method, None)))
     settings = tuple(each for each in _SETTINGS if each in taken)
-    return Abilities(tuple(conditions), int(generator.sample_rate), channels, settings=settings, shortest_s=0.0)
+    rate = int(generator.sample_rate)
+    return Abilities(tuple(conditions), rate, channels, edits=edits, settings=settings, shortest_s=0.0)
