@@ -8,7 +8,6 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,17 +17,16 @@ from ..._utils.errors import InputError
 from ..._utils.progress import StepCounter
 from ...audio.channels import mix
 from ...audio.filling import fill_gap, gains_around
-from ...audio.info import audio_info
 from ...audio.io import resample
 from ...audio.joining import join
 from ...audio.limiter import limit
 from ...audio.sound import Reconstruction, scale_peak
-from ...audio.waveforms import as_channels
 from ..base_editor import BaseEditor, EditRequest
 from ..embedding_input import EmbeddingInput
+from ..generator_parts.edited import EditedRecording, read_edited
 from ..generator_parts.gaps import LEAST_KNOWN_S, check_gaps
 from ..generator_parts.inputs import MAX_DURATION_S, AudioInput
-from ..generator_parts.prompts import embed_sounds, read_recording
+from ..generator_parts.prompts import embed_sounds
 from .adapted import AdaptedGenerator, Conditioning, Draw
 
 Sound = Float32[np.ndarray, "channels samples"]
@@ -75,8 +73,9 @@ class AdaptedEditor(AdaptedGenerator, BaseEditor):
     def _fill(
         self, sound: AudioInput, regions: Sequence[tuple[float, float]], request: EditRequest
     ) -> list[Reconstruction]:
-        recording, rate, bits, origin = self._read(sound, "inpaints")
-        gaps = check_gaps(regions, recording.shape[1], rate)
+        read = read_edited(sound, "inpaints")
+        recording, rate = read.channels, read.sample_rate
+        gaps = check_gaps(regions, recording.shape[1], rate, read.file)
         self._require_frames(gaps, rate)
         emptied = recording.copy()
         for first, last in gaps:
@@ -91,19 +90,18 @@ class AdaptedEditor(AdaptedGenerator, BaseEditor):
                 counted()
                 filled = _filled(whole[:, near], new, own, rate)
                 whole = np.concatenate([whole[:, : near.start], filled, whole[:, near.stop :]], axis=1)
-            more = {**origin, **more, "gap_s": [[first / rate, last / rate] for first, last in gaps]}
-            made.append(self._edited(whole, rate, bits, draw, "inpaint", request.guidance, condition, more))
+            more = {**read.origin, **more, "gap_s": [[first / rate, last / rate] for first, last in gaps]}
+            made.append(self._edited(whole, read, draw, "inpaint", request.guidance, condition, more))
         return made
 
     def _extend(self, sound: AudioInput, seconds: float, request: EditRequest) -> Reconstruction:
-        recording, rate, bits, origin = self._read(sound, "continues")
+        read = read_edited(sound, "continues")
+        recording, rate = read.channels, read.sample_rate
         longest = min(self.window_s - LEAST_KNOWN_S, MAX_DURATION_S)
         if not 0 < seconds <= longest:
             what = f"{self.name} cannot continue a recording by {seconds:g} s"
             raise InputError(what, hint=f"ask for at most {longest:g} seconds")
-        if recording.shape[1] < LEAST_KNOWN_S * rate:
-            what = f"a recording of {recording.shape[1] / rate:.2f} s cannot be continued"
-            raise InputError(what, hint=f"give {LEAST_KNOWN_S:g} s or more")
+        read.require_continuable()
         known_s = min(self.window_s - seconds, self.context_s, recording.shape[1] / rate)
         tail = recording[:, -math.floor(known_s * rate + 1e-6) :]
         condition = self._condition(tail, [], rate, request)
@@ -114,15 +112,8 @@ class AdaptedEditor(AdaptedGenerator, BaseEditor):
         sides = new if len(new) == len(recording) else np.repeat(new.mean(axis=0)[None], len(recording), axis=0)
         joined = [join(own[None], rate, side, rate, known, seconds) for own, side in zip(recording, sides, strict=True)]
         whole = np.concatenate([each.waveform for each in joined])
-        more = {**origin, **more, "own_s": recording.shape[1] / rate, "new_gains": [each.gains[0] for each in joined]}
-        return self._edited(whole, rate, bits, draw, "continue", request.guidance, condition, more)
-
-    def _read(self, sound: AudioInput, use: str) -> tuple[Sound, int, int, Any]:
-        """Channels of a recording, its sample rate and bits, and its origin."""
-        (waveform, rate), origin = read_recording(sound, use, mono=False)
-        if isinstance(sound, tuple | list):
-            return as_channels(waveform, rate)[0], int(rate), 16, origin
-        return np.atleast_2d(np.asarray(waveform, np.float32)), int(rate), audio_info(Path(sound)).bits, origin
+        more = {**read.origin, **more, "own_s": read.seconds, "new_gains": [each.gains[0] for each in joined]}
+        return self._edited(whole, read, draw, "continue", request.guidance, condition, more)
 
     def _require_frames(self, gaps: Gaps, rate: int) -> None:
         """Refuse a gap inside one frame of latents, which would change nothing."""
@@ -182,8 +173,7 @@ class AdaptedEditor(AdaptedGenerator, BaseEditor):
     def _edited(
         self,
         whole: Sound,
-        rate: int,
-        bits: int,
+        read: EditedRecording,
         draw: Draw,
         command: str,
         guidance: float | None,
@@ -194,7 +184,7 @@ class AdaptedEditor(AdaptedGenerator, BaseEditor):
         waveform, gain = scale_peak(whole)
         moment = np.zeros((self.channels, 1), np.float32)
         piece = self.piece(moment, 1 / self.sample_rate, draw, command, guidance, condition, more)
-        return replace(piece, waveform=waveform, sample_rate=rate, bits=bits, source={**piece.source, "gain": gain})
+        return read.written(replace(piece, waveform=waveform, source={**piece.source, "gain": gain}))
 
 
 def _filled(recording: Sound, new: Made, gaps: Gaps, rate: int) -> Sound:

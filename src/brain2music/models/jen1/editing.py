@@ -1,31 +1,28 @@
 """Editing of recordings with the diffusion model: gaps filled (inpainting), and ends continued."""
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
-from ..._utils.errors import Brain2MusicWarning, InputError
+from ..._utils.errors import InputError
 from ..._utils.progress import Advance, StepCounter, part_of
 from ...audio.beats import track_beats
 from ...audio.channels import mix
 from ...audio.filling import NEAR_S, fill_gap, gains_around, meet_levels
-from ...audio.info import audio_info
 from ...audio.io import resample
 from ...audio.joining import join
 from ...audio.limiter import limit
 from ...audio.sound import Reconstruction
-from ...audio.waveforms import as_channels
+from ..generator_parts.edited import read_edited
 from ..generator_parts.gaps import LEAST_KNOWN_S, check_gaps
 from ..generator_parts.inputs import AudioInput
-from ..generator_parts.prompts import embed_sounds, read_recording
+from ..generator_parts.prompts import embed_sounds
 from ..mel_tokens.griffin_lim import GriffinLim
 from ..mel_tokens.hifigan import HOP_LENGTH
 from .condition import DiffusionCondition
@@ -55,18 +52,16 @@ def fill_regions(
     model: "JEN1", recording: AudioInput, regions: Sequence[tuple[float, float]], asked: Editing
 ) -> Reconstruction:
     """Fill gaps from the first to the last, none of which is read; see :meth:`.model.JEN1.fill`."""
-    read, sample_rate, file, origin = _read(recording, "inpaints")
-    gaps = check_gaps(regions, read.shape[1], sample_rate, file)
-    whole = read.copy()
+    read = read_edited(recording, "inpaints")
+    whole, sample_rate = read.channels.copy(), read.sample_rate
+    gaps = check_gaps(regions, whole.shape[1], sample_rate, read.file)
     for number, (first, last) in enumerate(gaps):
         until = gaps[number + 1][0] if number + 1 < len(gaps) else whole.shape[1]
         progress = part_of(asked.progress, number, len(gaps))
         whole[:, :until] = _fill_gap(model, whole[:, :until], slice(first, last), sample_rate, asked, progress)
     gaps_s = [[first / sample_rate, last / sample_rate] for first, last in gaps]
-    origin |= {"item": 0, "draw": asked.sample, "text": asked.text, "gap_s": gaps_s}
-    bits = audio_info(file).bits if file else 16
-    made = model.piece(whole, "inpaint", asked.seed, asked.guidance, asked.steps, origin)
-    return replace(made, sample_rate=sample_rate, bits=bits)
+    origin = {**read.origin, "item": 0, "draw": asked.sample, "text": asked.text, "gap_s": gaps_s}
+    return read.written(model.piece(whole, "inpaint", asked.seed, asked.guidance, asked.steps, origin))
 
 
 def _fill_gap(
@@ -98,10 +93,9 @@ def _fill_gap(
 
 def continue_sound(model: "JEN1", recording: AudioInput, seconds: float, asked: Editing) -> Reconstruction:
     """Continue a recording; see :meth:`.model.JEN1.extend`."""
-    channels, sample_rate, file, origin = _read(recording, "continues")
-    if channels.shape[1] < LEAST_KNOWN_S * sample_rate:
-        what = f"a recording of {channels.shape[1] / sample_rate:.2f} s cannot be continued"
-        raise InputError(what, file, f"give {LEAST_KNOWN_S:g} s or more")
+    read = read_edited(recording, "continues")
+    read.require_continuable()
+    channels, sample_rate = read.channels, read.sample_rate
     context_s = model.diffusion.window_s - model.diffusion.stride_s
     tail = channels[:, -math.ceil((context_s + 1) * sample_rate) :]
     sound, _ = _at_model(model, tail, np.ones(tail.shape[1], dtype=bool), sample_rate)
@@ -134,25 +128,9 @@ def continue_sound(model: "JEN1", recording: AudioInput, seconds: float, asked: 
         whole, gains = np.concatenate([each.waveform for each in joined]), [each.gains[0] for each in joined]
     else:
         whole, gains = join(channels, sample_rate, wave.mean(axis=0), model.sample_rate, start, seconds)
-    own_s = channels.shape[1] / sample_rate
-    origin |= {"item": 0, "draw": asked.sample, "text": asked.text, "own_s": own_s, "new_gains": gains}
-    bits = audio_info(file).bits if file else 16
-    made_piece = model.piece(whole, "continue", asked.seed, asked.guidance, asked.steps, origin)
-    return replace(made_piece, sample_rate=sample_rate, bits=bits)
-
-
-def _read(
-    recording: AudioInput, use: str
-) -> tuple[Float32[np.ndarray, "channels samples"], int, Path | None, dict[str, Any]]:
-    """Channels of a recording, its sample rate, its file where there is one, and its origin."""
-    (waveform, sample_rate), origin = read_recording(recording, use, mono=False)
-    file = None if isinstance(recording, tuple | list) else Path(recording)
-    channels = np.atleast_2d(waveform) if file else as_channels(waveform, sample_rate)[0]
-    if (peak := float(np.abs(channels).max(initial=0.0))) > 1.0:
-        where = f"{file}: " if file else ""
-        what = f"{where}the recording reaches {peak:.3g}; it is turned down as a whole"
-        warnings.warn(what, Brain2MusicWarning, 4)
-    return channels, int(sample_rate), file, origin
+    own = {"item": 0, "draw": asked.sample, "text": asked.text, "own_s": read.seconds, "new_gains": gains}
+    origin = {**read.origin, **own}
+    return read.written(model.piece(whole, "continue", asked.seed, asked.guidance, asked.steps, origin))
 
 
 def _region(first: int, last: int, samples: int, window: int) -> tuple[int, int]:
