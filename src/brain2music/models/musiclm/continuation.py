@@ -10,24 +10,14 @@ from ...embeddings.windows import mono_at
 from ..base_editor import EditRequest
 from ..generator_parts.edited import read_edited
 from ..generator_parts.inputs import AudioInput
-from ..generator_parts.prompts import (
-    check_duration,
-    embed_sounds,
-    embed_texts,
-    prompts_from_embeddings,
-)
+from ..generator_parts.prompts import check_duration, embed_sounds, embed_texts, prompts_from_embeddings
 from ..generator_parts.windows import SECTION_S
 
 if TYPE_CHECKING:
     from .model import MusicLM
 
 
-def continue_recording(
-    model: "MusicLM",
-    recording: AudioInput,
-    seconds: float,
-    request: EditRequest,
-) -> Reconstruction:
+def continue_recording(model: "MusicLM", recording: AudioInput, seconds: float, request: EditRequest) -> Reconstruction:
     """Continue a recording; see :meth:`.model.MusicLM.extend`."""
     check_duration(seconds)
     read = read_edited(recording, "continues")
