@@ -127,7 +127,7 @@ def test_what_is_no_question_is_refused_in_one_line(
 
 
 def test_what_cannot_be_made_is_refused_before_anything_is(single: MusicLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(single, "codec", None)
+    monkeypatch.setattr(single, "writer", None)
     for asked in ({"seed": 2**32}, {"guidance": float("nan")}, {"n_samples": 65}, {"seconds": 601.0}):
         with pytest.raises(InputError):
             single.generate(text="rock", **asked)
