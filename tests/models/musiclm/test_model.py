@@ -140,7 +140,7 @@ def test_tags_and_sidecar_say_where_a_sound_came_from(tmp_path: Path) -> None:
     [
         ({"embedding": VECTORS[0], "seconds": 0.0}, "0 s of music"),
         ({"embedding": VECTORS[0], "seconds": 10_000.0}, "10000 s of music"),
-        ({"embedding": VECTORS[0], "seconds": float("nan")}, "nan s of music"),
+        ({"embedding": VECTORS[0], "seconds": float("nan")}, "nan is no number"),
         ({"embedding": VECTORS[0], "n_samples": 0}, "0 samples"),
         ({"embedding": np.full(8, np.nan, np.float32)}, "NaN"),
         ({"embedding": np.zeros(8, np.float32)}, "all zeros"),
