@@ -100,8 +100,12 @@ class AdaptedGenerator(BaseGenerator):
 
     @property
     def abilities(self) -> Abilities:
-        """What it takes and makes."""
+        """What it takes and makes; a checkpoint may narrow what is listed."""
         return self._abilities
+
+    @abilities.setter
+    def abilities(self, found: Abilities) -> None:
+        self._abilities = found
 
     @property
     @abstractmethod

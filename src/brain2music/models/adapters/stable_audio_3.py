@@ -50,7 +50,7 @@ class StableAudio3(AdaptedEditor):
         self.steps = steps_of(folder, 0) or None
         config = self.pipeline.vae.config
         frame_s = config.patch_size * math.prod(config.encoder_strides) / self.sample_rate
-        self._abilities = replace(self.abilities, step_s=frame_s)
+        self.abilities = replace(self.abilities, step_s=frame_s)
         self.window_s, self._weights = min(self.abilities.longest_s, 120.0), weights
         self.round_trip = self._measure_codec()
         if self.round_trip < LEAST_ROUND_TRIP:
