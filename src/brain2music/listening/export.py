@@ -7,11 +7,13 @@ import pandas as pd
 
 from .. import __version__
 from .._utils.errors import InputError
-from .._utils.files import write_json, write_table
+from .._utils.files import read_object, write_json, write_table
 from .design import CHANCE, TASKS
 from .store import AnswerStore
 
 MEASURE = "listening_test"
+NAME = "Listening test of "
+"""How the name of an exported dataset begins."""
 ABOUT_LISTENERS: dict[str, dict[str, Any]] = {
     "participant_id": {"Description": "Listener, numbered in the order in which they began; nobody who was scanned"},
     "headphones": {"Description": "Whether the listener wore headphones", "Levels": {"0": "no", "1": "yes"}},
@@ -59,14 +61,14 @@ def export_bids(store: AnswerStore, folder: str | Path) -> Path:
     """Write the answers of a listening test as a BIDS dataset of its listeners.
 
     ``phenotype/listening_test.tsv`` has one row per listener, and ``sub-L001/beh/sub-L001_task-listening_beh.tsv`` one
-    row per answer; JSON files beside them describe every column. Files that are there are replaced.
+    row per answer; JSON files beside them describe every column. An earlier export of the same test is replaced.
 
     Parameters
     ----------
     store : AnswerStore
         The answers.
     folder : str or Path
-        Folder to write.
+        Folder to write: a new or empty one, or that of an earlier export.
 
     Returns
     -------
@@ -76,7 +78,7 @@ def export_bids(store: AnswerStore, folder: str | Path) -> Path:
     Raises
     ------
     InputError
-        Nobody has answered, or the folder cannot be written to.
+        Nobody has answered, the folder holds something else, such as the study, or it cannot be written to.
 
     Examples
     --------
@@ -100,8 +102,9 @@ def export_bids(store: AnswerStore, folder: str | Path) -> Path:
     if answers.empty:
         raise InputError("nobody has answered yet", store.path, "send listeners to /listen of `brain2music serve`")
     listeners = _listeners(answers)
+    _require_own(folder, set(listeners["participant_id"]))
     about = {
-        "Name": f"Listening test of {store.study or 'a run'}",
+        "Name": f"{NAME}{store.study or 'a run'}",
         "BIDSVersion": "1.10.0",
         "DatasetType": "raw",
         "GeneratedBy": [{"Name": "brain2music", "Version": __version__}],
@@ -170,6 +173,19 @@ def read_answers(folder: str | Path) -> pd.DataFrame:
             raise InputError(f"the table has no column {', '.join(missing)}", file, "export the answers again")
         tables.append(table.astype(dict.fromkeys(FLAGS, bool)))
     return pd.concat(tables, ignore_index=True)
+
+
+def _require_own(folder: Path, listeners: set[str]) -> None:
+    """Refuse a folder that holds anything but an earlier export of these listeners."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    described = folder / "dataset_description.json"
+    name = read_object(described).get("Name") if described.is_file() else None
+    if not str(name).startswith(NAME):
+        raise InputError("the folder holds something else than a listening test", folder, "name a new folder")
+    if others := sorted({each.name for each in folder.glob("sub-*")} - listeners):
+        what = f"the folder holds {len(others)} listeners of another test, such as {others[0]}"
+        raise InputError(what, folder, "name a new folder")
 
 
 def _as_numbers(answers: pd.DataFrame) -> pd.DataFrame:
