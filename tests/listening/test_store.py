@@ -4,6 +4,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,29 @@ def test_a_file_of_another_test_or_of_something_else_is_refused(tmp_path: Path) 
     (tmp_path / "text.sqlite").write_text("this is no base of data, but text" * 100)
     with pytest.raises(InputError, match="cannot be kept here"):
         AnswerStore(tmp_path / "text.sqlite", items(), DESIGN)
+
+
+def test_a_test_is_of_the_very_sounds_that_were_heard(tmp_path: Path) -> None:
+    heard = [replace(item, sha256=f"{number}") for number, item in enumerate(items())]
+    AnswerStore(tmp_path / "answers.sqlite", heard, DESIGN).close()
+    AnswerStore(tmp_path / "answers.sqlite", heard, DESIGN).close()
+    with pytest.raises(InputError, match="a test with other sounds"):
+        AnswerStore(tmp_path / "answers.sqlite", [replace(heard[0], sha256="made again"), *heard[1:]], DESIGN)
+
+
+@pytest.mark.parametrize("holds", ["nothing", "tables of somebody else"])
+def test_a_file_that_holds_no_test_is_refused_and_left_as_it_is(tmp_path: Path, holds: str) -> None:
+    path = tmp_path / "own.sqlite"
+    path.touch()
+    if holds != "nothing":
+        with closing(sqlite3.connect(path)) as base, base:
+            base.execute("CREATE TABLE birds (name TEXT)")
+        with pytest.raises(InputError, match="holds no listening test"):
+            AnswerStore(path, items(), DESIGN)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="holds no listening test"):
+        AnswerStore(path)
+    assert path.read_bytes() == before
 
 
 def test_listeners_may_answer_at_the_same_time(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from .._utils.errors import InputError
-from .._utils.files import digest_text, read_object
+from .._utils.files import digest_file, digest_text, read_object
 from ..pipeline.outputs import GENERATED, RETRIEVAL, Outputs
 
 Source = Literal["generated", "retrieved"]
@@ -35,6 +35,8 @@ class Reconstructed:
         Its sound, from the folder of the run.
     sounds : tuple of Path
         What was made of it: up to two generated samples, or the track of rank 1.
+    sha256 : str
+        Digest of all these sounds; "" where it is not known.
 
     Examples
     --------
@@ -52,6 +54,7 @@ class Reconstructed:
     genre: str
     recording: Path
     sounds: tuple[Path, ...]
+    sha256: str = ""
 
     @property
     def group(self) -> tuple[str, str, Source]:
@@ -119,8 +122,8 @@ def read_material(
 
 
 def material_digest(material: Collection[Reconstructed]) -> str:
-    """What the items of a test are, as a digest of their names."""
-    return digest_text("\n".join(item.key for item in material))
+    """What the items of a test are, as a digest of their names and sounds."""
+    return digest_text("\n".join(f"{item.key} {item.sha256}".rstrip() for item in material))
 
 
 def _of_group(outputs: Outputs, subject: str, embedding: str, source: Source) -> Iterator[Reconstructed]:
@@ -137,7 +140,8 @@ def _of_group(outputs: Outputs, subject: str, embedding: str, source: Source) ->
         sounds = tuple(path for path in _files(outputs, each, source) if path.is_file())
         if recording.is_file() and sounds:
             own, *made = (path.relative_to(outputs.root) for path in (recording, *sounds))
-            yield Reconstructed(subject, embedding, source, str(clip), str(genre), own, tuple(made))
+            sha256 = digest_text(" ".join(map(digest_file, (recording, *sounds))))
+            yield Reconstructed(subject, embedding, source, str(clip), str(genre), own, tuple(made), sha256)
 
 
 def _files(outputs: Outputs, rows: pd.DataFrame, source: Source) -> list[Path]:

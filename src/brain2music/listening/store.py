@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,6 +117,7 @@ class AnswerStore:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=30.0)
+            self._require_test()
             self._base.execute("PRAGMA journal_mode = WAL")
             self._base.execute("PRAGMA synchronous = FULL")
             self._base.execute("PRAGMA foreign_keys = ON")
@@ -125,6 +126,13 @@ class AnswerStore:
         except (sqlite3.Error, OSError) as error:
             what = f"the answers cannot be kept here ({error})"
             raise InputError(what, self.path, "name another file with --answers") from None
+
+    def _require_test(self) -> None:
+        """Refuse, before anything is written, a file that holds no listening test, unless it is new."""
+        tables = {str(name) for (name,) in self._base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if "test" not in tables and (tables or not self.material):
+            self._base.close()
+            raise InputError("this holds no listening test", self.path, "name the file that `brain2music serve` wrote")
 
     def _claim(self, design: TestDesign, study: str, simulated: bool) -> None:
         """Say which test the file is of, or check that it is of this one."""
@@ -136,8 +144,8 @@ class AnswerStore:
                     (FORMAT, study, int(simulated), *wanted, _now()),
                 )
             row = base.execute("SELECT format, study, simulated, design, material FROM test").fetchone()
-        if row is None:
-            raise InputError("this holds no listening test", self.path, "name the file that `brain2music serve` wrote")
+        if row is None:  # a server was ended before it had said which
+            raise InputError("nobody has answered yet", self.path, "send listeners to /listen of `brain2music serve`")
         if row[0] != FORMAT:
             raise InputError(f"these answers are of format {row[0]}", self.path, "update brain2music")
         if self.material and tuple(row[3:]) != wanted:
@@ -327,6 +335,15 @@ class AnswerStore:
                 self._base.execute("ROLLBACK")
                 raise
             self._base.execute("COMMIT")
+
+
+def count_answers(path: Path) -> int | None:
+    """Count the answers in a file, which is not changed; None where it cannot be read."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5.0)) as base:
+            return int(base.execute("SELECT COUNT(*) FROM answers").fetchone()[0])
+    except sqlite3.Error:
+        return None
 
 
 COLUMNS = (
