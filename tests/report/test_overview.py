@@ -44,6 +44,13 @@ def test_sounds_are_turned_down_to_one_level(tmp_path: Path, rng: np.random.Gene
     assert playback_gain(tmp_path / "absent.wav") == 1.0
 
 
+def test_nothing_is_said_of_mp3_files_that_are_whole(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 22050 * 12)
+    soundfile.write(tmp_path / "whole.mp3", noise * np.repeat([0.01, 1], len(noise) // 2), 22050)
+    assert playback_gain(tmp_path / "whole.mp3") < 1
+    assert capfd.readouterr().err == ""
+
+
 def test_confusion_counts_the_genre_of_the_most_similar_candidate() -> None:
     similarity = np.array([[0.9, 0.1, 0.2], [0.3, 0.2, 0.8], [0.1, 0.7, 0.5]])
     np.testing.assert_array_equal(genre_confusion(similarity, ["rock", "jazz", "rock"]), [[0, 1], [1, 1]])

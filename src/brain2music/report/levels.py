@@ -4,6 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from brain2music._utils.errors import InputError
+from brain2music.audio.reading import open_sound
+
 TARGET_RMS = 0.07
 """Root mean square that louder sounds are turned down to, -23 dB of full scale; quieter ones are left as they are."""
 _BLOCK = 1 << 16
@@ -14,14 +17,13 @@ def playback_gain(path: Path) -> float:
 
     Files are not changed. 1 for silence, and where the file cannot be read.
     """
-    import soundfile
-
     total, count = 0.0, 0
     try:
-        for block in soundfile.blocks(path, _BLOCK, dtype="float32", always_2d=True):
-            total += float(np.sum(block.astype(np.float64).mean(axis=1) ** 2))
-            count += len(block)
-    except (soundfile.SoundFileError, OSError):
+        with open_sound(path, least_s=0.0) as sound:
+            for block in sound.blocks(_BLOCK):
+                total += float(np.sum(block.astype(np.float64).mean(axis=0) ** 2))
+                count += block.shape[1]
+    except InputError:
         return 1.0
     level = np.sqrt(total / count) if count else 0.0
     return float(min(1.0, TARGET_RMS / level)) if level > 0 else 1.0
