@@ -217,6 +217,19 @@ def weights_digest(name: str) -> str:
     return digest_file(file) if file.is_file() else ""
 
 
+def codec_digest(codec: str | Path) -> str:
+    """Digest (sha256) of the weights of a codec, or a part of one, by which models know it.
+
+    Raises
+    ------
+    InputError
+        There is no such model, or it has no weights of its own.
+    """
+    if not (digest := weights_digest(str(codec))):
+        raise InputError(f"{codec} holds no weights of a codec", hint="name the codec that the model was trained with")
+    return digest
+
+
 def list_codecs() -> list[str]:
     """List all codecs, without loading them.
 

@@ -220,6 +220,8 @@ def test_a_folder_that_does_not_hold_together_is_told(folder: Path, tmp_path: Pa
         get_generator(changed("other", codec_sha256="1" * 64))
     with pytest.raises(InputError, match="not the one this model was trained with"):
         get_generator(folder, codec="soundstream-small")
+    with pytest.raises(InputError, match="holds no weights of a codec"):
+        get_generator(folder, codec="musiclm-small")
     with pytest.raises(InputError, match="lack space"):
         get_generator(changed("lacks", space="gone"))
     with pytest.raises(InputError, match="cannot be used"):

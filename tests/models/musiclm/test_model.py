@@ -173,6 +173,8 @@ def test_another_codec_than_the_trained_one_is_refused(folder: Path, tmp_path: P
     other = SoundStream(SoundStreamConfig.size("tiny")).save_pretrained(tmp_path / "other")
     with pytest.raises(InputError, match="not the one this model was trained with"):
         MusicLM.from_pretrained(folder, codec=other)
+    with pytest.raises(InputError, match="holds no weights of a codec"):
+        MusicLM.from_pretrained(folder, codec="musiclm-small")
     write_json(tmp_path / "strange" / "config.json", {"model": "MuLan"})
     with pytest.raises(InputError, match="does not generate"):
         get_generator(tmp_path / "strange")

@@ -11,13 +11,14 @@ from ..._utils.files import digest_file, digest_text, read_json, write_json
 from ...embeddings.embeddings import EmbeddingSpace
 from ...weights import find
 from ..autoencoder.whitening import LatentWhitening
+from ..codecs import codec_digest
 from ..generator_parts.pace import FILE as PACE
 from ..generator_parts.pace import Pace
 from ..mel_tokens.griffin_lim import INVERSE
 from .calibration import FILE as CALIBRATION
 from .calibration import Calibration
 from .diffusion import DiffusionConfig
-from .latents import WHITENING, AutoencoderLatents, LatentCodec, latent_codec_digest, open_latents
+from .latents import WHITENING, AutoencoderLatents, LatentCodec, open_latents
 from .schedule import NoiseSchedule
 from .unet import OmniUNet
 
@@ -131,7 +132,7 @@ def read_model(
     folder = find(name)
     settings = _read_jen1_settings(folder)
     codec = codec or settings["codec"]
-    if latent_codec_digest(codec) != settings["codec_sha256"]:
+    if codec_digest(codec) != settings["codec_sha256"]:
         raise InputError(
             f"the codec {codec} is not the one this model was trained with", folder, "use them as they came together"
         )
@@ -185,5 +186,5 @@ def _digest(folder: Path, settings: dict[str, Any], vocoder: str) -> str:
     files += [*folder.glob(PACE), *folder.glob(CALIBRATION)]
     decides = [settings["diffusion"], settings["codec_sha256"], vocoder]
     if vocoder == _VOCODER:
-        decides.append(latent_codec_digest(INVERSE))
+        decides.append(codec_digest(INVERSE))
     return digest_text("".join(map(digest_file, files)) + json.dumps(decides, sort_keys=True))

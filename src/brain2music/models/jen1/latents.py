@@ -14,11 +14,11 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
 from ..._utils.errors import InputError
-from ..._utils.files import digest_file, read_json
+from ..._utils.files import read_json
 from ...weights import find
 from ..autoencoder.model import Autoencoder
 from ..autoencoder.whitening import LatentWhitening
-from ..codecs import get_token_codec
+from ..codecs import codec_digest, get_token_codec
 from ..mel_tokens.hifigan import HOP_LENGTH, N_MELS, hifigan_log_mel
 from ..mel_tokens.model import MelTokenCodec
 
@@ -243,7 +243,7 @@ def open_latents(
         The codec is of another kind.
     """
     folder = find(codec)
-    kind, sha256 = read_json(folder / "config.json").get("model"), latent_codec_digest(folder)
+    kind, sha256 = read_json(folder / "config.json").get("model"), codec_digest(folder)
     if kind == "Autoencoder":
         return AutoencoderLatents(Autoencoder.from_pretrained(folder), folder.name, sha256, whitening, size_power)
     if kind == "MelTokens":
@@ -252,22 +252,6 @@ def open_latents(
         empty = LatentWhitening(mel_frames * N_MELS)
         return MelLatents(tokens, folder.name, sha256, whitening or empty, size_power)
     raise InputError(f"a {kind} has no latents for diffusion", folder, "name mel-tokens-6k or an autoencoder")
-
-
-def latent_codec_digest(codec: str | Path) -> str:
-    """Digest of a codec's weights, by which models know it.
-
-    Parameters
-    ----------
-    codec : str or Path
-        Shipped name or folder.
-
-    Returns
-    -------
-    str
-        sha256.
-    """
-    return digest_file(find(codec) / "model.safetensors")
 
 
 def scale_channels(

@@ -12,7 +12,7 @@ from ..._utils.cpu import require_device
 from ..._utils.errors import InputError
 from ..._utils.files import digest_file, digest_text, read_json, write_json
 from ...weights import find
-from ..codecs import get_token_codec
+from ..codecs import codec_digest, get_token_codec
 from ..generator_parts.pace import FILE as PACE
 from ..generator_parts.pace import Pace
 from ..mel_tokens.griffin_lim import INVERSE
@@ -80,11 +80,6 @@ def read_parts(
 def n_quantizers_of(stages: Mapping[StageName, MusicLMStage]) -> int:
     """Number of the codec's quantizers that the stages predict."""
     return max(stage.config.first_quantizer + stage.config.n_quantizers for stage in stages.values())
-
-
-def codec_digest(codec: str | Path) -> str:
-    """Digest of the weights of a codec, or a part of one, by shipped name or folder."""
-    return digest_file(find(codec) / "model.safetensors")
 
 
 def _read_settings(folder: Path) -> dict[str, Any]:

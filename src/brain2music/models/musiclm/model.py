@@ -26,6 +26,7 @@ from ..abilities import Abilities
 from ..base_editor import BaseEditor, EditRequest
 from ..base_generator import PieceRequest
 from ..codec_parts.codes import Codes, TokenCodec
+from ..codecs import codec_digest
 from ..generator_parts.clock import CLOCK, echoed_clock
 from ..generator_parts.inputs import AudioInput
 from ..generator_parts.metronome import Metronome, described
@@ -46,7 +47,7 @@ from ..own_generators import musiclm_abilities
 from .condition import Conditioner
 from .config import StageName, StageSet
 from .continuation import continue_recording
-from .folder import codec_digest, read_parts, write_config
+from .folder import read_parts, write_config
 from .origin import origin
 from .post_net import FOLDER as POST_NET
 from .post_net import MelPostNet
