@@ -8,14 +8,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from brain2music._utils.errors import InputError
+from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music._utils.files import read_json, write_json, write_text
 from brain2music.cli import main
 from brain2music.listening import TestDesign
 from brain2music.pipeline.outputs import Outputs
 from brain2music.report.data import read_run_folder
 from brain2music.report.page import build_report
-from brain2music.report.replicate import comparisons
+from brain2music.report.replicate import comparisons, replicate
 from tests.listening.listeners import judge
 
 MakeRun = Callable[..., Path]
@@ -92,6 +92,41 @@ def test_published_listeners_are_not_set_beside_music_that_was_retrieved(make_ru
     table = pd.DataFrame([vars(row) for row in comparisons(read_run_folder(root)) if "listeners" in row.what])
     assert table["paper"].isna().tolist() == [False, True]
     assert table["ours"].isna().tolist() == [True, False]
+
+
+def test_answers_that_came_in_later_are_spoken_of_until_they_are_analysed(make_run: MakeRun) -> None:
+    root = make_run(embeddings=("mulan-small",))
+    said = analyse(root)
+    build_report(root)
+    assert "were analysed: run" not in Outputs(root).index.read_text(encoding="utf-8")
+    answers = said["all_answers"]
+    judge(Outputs(root).listening_answers, 1, 0.8).close()
+    later = f"Listeners have given {answers + 30} answers, and {answers} were analysed"
+    with pytest.warns(Brain2MusicWarning, match=later):
+        build_report(root)
+    assert later in Outputs(root).index.read_text(encoding="utf-8")
+    with pytest.warns(Brain2MusicWarning, match=later):
+        page, _ = replicate(root)
+    assert later in page.read_text(encoding="utf-8")
+    Outputs(root).listening_analysis.unlink()
+    with pytest.warns(Brain2MusicWarning, match=f"{answers + 30} answers, which were not analysed"):
+        build_report(root)
+    assert "which were not analysed" in Outputs(root).index.read_text(encoding="utf-8")
+
+
+def test_an_analysis_goes_where_it_can_be_written_and_over_nothing_else(make_run: MakeRun, tmp_path: Path) -> None:
+    root = make_run(embeddings=("mulan-small",))
+    analyse(root)
+    own = tmp_path / "own.json"
+    own.write_text('{"my": "notes"}')
+    for output in (own, tmp_path, root / "analysis.txt"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("brain2music.listening.analysis.analyse_answers", lambda *_, **__: pytest.fail("too late"))
+            patch.setattr(sys, "argv", ["brain2music", "listening", "analyse", str(root), "-o", str(output)])
+            with pytest.raises(SystemExit) as stop:
+                main()
+        assert stop.value.code == 1
+    assert own.read_text() == '{"my": "notes"}'
 
 
 def test_without_listeners_there_is_no_section_and_a_broken_file_is_named(make_run: MakeRun) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from .completion import complete_among, complete_generator
+from .options import Overwrite
 
 TASK_NAMES = ("2afc", "oddoneout", "similarity")
 
@@ -121,8 +122,9 @@ def listening_export(
     """Write the answers as a BIDS dataset: phenotype/ with a row per listener, beh/ with a row per answer."""
     from ..listening.export import export_bids
     from ..listening.store import AnswerStore
+    from ..pipeline.outputs import Outputs
 
-    store = AnswerStore(answers or _answers_of(out))
+    store = AnswerStore(answers or Outputs(out).listening_answers)
     try:
         print(export_bids(store, folder))
     finally:
@@ -143,6 +145,7 @@ def listening_analyse(
         float, typer.Option(metavar="SHARE", help="Share of catch trials that listeners have to pass.", min=0, max=1)
     ] = 0.75,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the intervals by resampling.", min=0)] = 0,
+    overwrite: Overwrite = False,
 ) -> None:  # fmt: skip
     """Analyse the answers: exclusions, binomial tests, mixed-effects models, agreement; say them and write them.
 
@@ -150,27 +153,28 @@ def listening_analyse(
     """
     from dataclasses import replace
 
+    from .. import __version__
+    from .._utils.destinations import require_output
     from .._utils.files import read_object, write_json
     from ..listening.analysis import analyse_answers
     from ..listening.export import read_answers
     from ..listening.store import AnswerStore
     from ..pipeline.outputs import Outputs
 
-    exported = source / "phenotype"
-    if answers is None and exported.is_dir():
+    outputs, exported = Outputs(source), answers is None and (source / "phenotype").is_dir()
+    path = output or outputs.listening_analysis
+    file = answers or outputs.listening_answers
+    require_output(path, [] if exported else [file], (".json",), overwrite=overwrite or output is None)
+    if exported:
         simulated = bool(read_object(source / "dataset_description.json").get("Simulated"))
         table = read_answers(source)
     else:
-        store = AnswerStore(answers or _answers_of(source))
+        store = AnswerStore(file)
         simulated, table = store.simulated, store.answers()
         store.close()
     analysis = replace(analyse_answers(table, passing=passing, seed=seed), simulated=simulated)
     for sentence in analysis.sentences():
         print(sentence)
-    path = output or Outputs(source).listening_analysis
-    write_json(path, analysis.to_json())
+    made_by = {"generated_by": f"brain2music {__version__}", "of_run": answers is None and not exported}
+    write_json(path, {**made_by, **analysis.to_json()})
     print(path)
-
-
-def _answers_of(out: Path) -> Path:
-    return out / "listening" / "answers.sqlite"

@@ -49,6 +49,8 @@ class Analysis:
         Whether the brains were simulated.
     passing : float
         Share of catch trials that a listener had to pass.
+    all_answers : int
+        Answers of all listeners, catch trials included.
 
     Examples
     --------
@@ -66,6 +68,7 @@ class Analysis:
     all_listeners: int
     simulated: bool = False
     passing: float = PASSING
+    all_answers: int = 0
 
     def sentences(self) -> list[str]:
         """Say the results in words.
@@ -97,12 +100,14 @@ class Analysis:
         Returns
         -------
         dict
-            ``listeners``, ``excluded``, ``tasks``, ``genres``, ``published``, ``simulated``, ``sentences``.
+            ``listeners``, ``all_answers``, ``excluded``, ``tasks``, ``genres``, ``published``, ``simulated``,
+            ``sentences``.
         """
         tables = {"excluded": self.excluded, "tasks": self.tasks, "genres": self.genres}
         return {
             "listeners": self.listeners,
             "all_listeners": self.all_listeners,
+            "all_answers": self.all_answers,
             **{name: table.to_dict("records") for name, table in tables.items()},
             "passing": self.passing,
             "published": PUBLISHED,
@@ -169,7 +174,7 @@ def analyse_answers(answers: pd.DataFrame, *, passing: float = PASSING, seed: in
     scored = kept[kept["task"].isin(list(CHANCE))]
     genres = scored.groupby(["task", "genre"])["right"].agg(score="mean", answers="size").reset_index()
     counts = (kept["listener"].nunique(), answers["listener"].nunique())
-    return Analysis(pd.DataFrame(rows), genres, left_out, *counts, passing=passing)
+    return Analysis(pd.DataFrame(rows), genres, left_out, *counts, passing=passing, all_answers=len(answers))
 
 
 def _parts(kept: pd.DataFrame) -> list[tuple[Task, tuple[str, str], pd.DataFrame]]:

@@ -204,6 +204,11 @@ class Outputs:
         return self.root / "listening" / "analysis.json"
 
     @property
+    def listening_answers(self) -> Path:
+        """Answers of listeners, written by ``brain2music serve``."""
+        return self.root / "listening" / "answers.sqlite"
+
+    @property
     def index(self) -> Path:
         """The page to open first."""
         return self.root / "index.html"

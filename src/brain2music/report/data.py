@@ -148,6 +148,9 @@ class ListeningRecord(BaseModel):
     simulated: bool
     tasks: list[ListenedTask]
     excluded: list[ExcludedListener] = []
+    all_answers: int = 0
+    of_run: bool = False
+    """Whether the answers were those in the folder of the run."""
 
 
 @dataclass(frozen=True)

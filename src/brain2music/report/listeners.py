@@ -3,7 +3,8 @@
 from typing import Any
 
 from brain2music.listening.analysis import PUBLISHED
-from brain2music.report.data import ListenedTask, ListeningRecord
+from brain2music.listening.store import count_answers
+from brain2music.report.data import ListenedTask, ListeningRecord, RunRecord
 from brain2music.report.forest import Point, forest_plot
 
 TASKS = {
@@ -11,6 +12,20 @@ TASKS = {
     "oddoneout": "odd one out found of three",
     "similarity": "own music rated above other music, points of 7",
 }
+
+
+def not_analysed(run: RunRecord) -> str:
+    """Sentence on answers in the folder of the run that the analysis does not know of; "" where it knows all."""
+    path, record = run.outputs.listening_answers, run.listening
+    if not path.is_file() or (record is not None and not record.of_run):
+        return ""
+    there, analysed = count_answers(path), 0 if record is None else record.all_answers
+    if there is None or there == analysed:
+        return ""
+    again = "brain2music listening analyse OUT"
+    if analysed == 0:
+        return f"Listeners have given {there} answers, which were not analysed: run {again}."
+    return f"Listeners have given {there} answers, and {analysed} were analysed: run {again} again."
 
 
 def listeners_view(record: ListeningRecord) -> dict[str, Any]:

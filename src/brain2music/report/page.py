@@ -26,7 +26,7 @@ from brain2music.report.data import EmbeddingOutputs, RunRecord, Subject, read_r
 from brain2music.report.embedded import MOST_BYTES
 from brain2music.report.encoding import encoding_view
 from brain2music.report.head_motion_figure import motion_view
-from brain2music.report.listeners import listeners_view
+from brain2music.report.listeners import listeners_view, not_analysed
 from brain2music.report.overview import (
     confusion_figure,
     flow_figure,
@@ -78,6 +78,8 @@ def build_report(root: Path, *, under_way: str = "", embed_sounds: bool = False)
         stack.enter_context(locked(outputs.lock(), "writing the pages"))
         busy = [subject for subject in read_study_record(outputs).subjects if not _hold(stack, outputs, subject)]
         run = read_run_folder(outputs.root, but=busy)
+        if missing := not_analysed(run):
+            warnings.warn(f"{outputs.root}: {missing}", Brain2MusicWarning, stacklevel=2)
         templates = page_templates()
         players = PagePlayers(outputs, embed_sounds)
         advance = stack.enter_context(progress("write the pages"))
@@ -112,6 +114,7 @@ def _index_page(templates: Environment, run: RunRecord, under_way: str) -> str:
         scores=sorted(run.scores, key=lambda score: score.subject != GROUP),
         subjects=subjects_forest(run),
         listening=None if run.listening is None else listeners_view(run.listening),
+        not_analysed=not_analysed(run),
         flow=flow_figure(run) if run.study.subjects else None,
         references=references(run),
         statistics=run.outputs.statistics.is_file(),

@@ -4,6 +4,7 @@ Nothing is compared that was not published: of a figure whose bars have no numbe
 words.
 """
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from brain2music._utils.errors import Brain2MusicWarning
 from brain2music._utils.files import write_table, write_text
 from brain2music.embeddings.windows import n_windows
 from brain2music.listening.analysis import PUBLISHED
@@ -18,6 +20,7 @@ from brain2music.metrics.records import GROUP, OWN, select_scores
 from brain2music.metrics.score import ALL, RELIABLE, Score
 from brain2music.pipeline.outputs import ENCODING, Outputs
 from brain2music.report.data import EmbeddingRecord, RunRecord, read_run_folder
+from brain2music.report.listeners import not_analysed
 from brain2music.report.page import page_templates
 from brain2music.report.published import (
     DIGITISED,
@@ -81,6 +84,9 @@ def replicate(root: Path, output: Path | None = None) -> tuple[Path, Path]:
         Naming the file of the run that is missing or broken.
     """
     run = read_run_folder(root)
+    missing = not_analysed(run)
+    if missing:
+        warnings.warn(f"{run.outputs.root}: {missing}", Brain2MusicWarning, stacklevel=2)
     rows = comparisons(run)
     folder = output or run.outputs.root
     page, table = folder / "replicate.html", folder / "replicate.tsv"
@@ -90,7 +96,7 @@ def replicate(root: Path, output: Path | None = None) -> tuple[Path, Path]:
         study=run.study,
         under_way="",
         items={item: [row for row in rows if row.item == item] for item in items},
-        substitutions=substitutions(run),
+        substitutions=[*substitutions(run), *([missing] if missing else [])],
         paper=PAPER,
     )  # fmt: skip
     write_text(page, html)

@@ -13,6 +13,7 @@ from .._utils.errors import InputError
 from ..listening.design import TestDesign
 from ..listening.material import SOURCES, Reconstructed, Source, read_material
 from ..listening.store import AnswerStore
+from ..pipeline.outputs import Outputs
 from ..weights import local_models
 from .jobs import Job, JobQueue
 from .limits import Limits, Refusal
@@ -26,8 +27,6 @@ NO_JEN1 = (
 )
 NO_GALLERY = "no gallery was given: start `brain2music serve OUT --gallery GALLERY`"
 NO_TEST = "this server has no listening test"
-ANSWERS = "listening/answers.sqlite"
-"""Where answers are kept in the folder of the run."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ class State:
             material = read_material(self.settings.root, sources=self.settings.sources)
         except InputError as error:
             return None, f"{NO_TEST}: {error.what}"
-        path = self.settings.answers or self.settings.root / ANSWERS
+        path = self.settings.answers or Outputs(self.settings.root).listening_answers
         return AnswerStore(path, material, self.settings.design, study=study.name, simulated=study.simulated), ""
 
     @property
