@@ -129,6 +129,15 @@ def test_somebody_uploads_a_sound_and_sees_its_map(visitor: Visitor) -> None:
     visitor.check("predict")
 
 
+def hear_all(page: Page) -> None:
+    """Play every sound of a trial until it is heard: the next one stops it."""
+    buttons = page.locator("#answer-form .sounds button").all()
+    for left, button in zip(range(len(buttons) - 1, -1, -1), buttons, strict=True):
+        button.click()
+        words = {0: r"^(Choose your answer\.)?$", 1: r"^Play the sound that is left\.$"}
+        expect(page.locator("#wait")).to_have_text(re.compile(words.get(left, rf"^Play the {left} sounds")))
+
+
 def test_a_listener_answers_the_whole_test_and_survives_a_reload(visitor: Visitor) -> None:
     page = visitor.open("/listen")
     visitor.check("welcome")
@@ -144,9 +153,7 @@ def test_a_listener_answers_the_whole_test_and_survives_a_reload(visitor: Visito
         expect(send).to_be_disabled()
         page.locator("#answer-form input[name=answer]").last.check(force=True)
         expect(send).to_be_disabled()  # not before every sound was played
-        for button in page.locator("#answer-form .sounds button").all():
-            button.click()
-            page.wait_for_timeout(80)
+        hear_all(page)
         expect(send).to_be_enabled()
         if question not in seen:
             seen.add(question)
@@ -154,9 +161,7 @@ def test_a_listener_answers_the_whole_test_and_survives_a_reload(visitor: Visito
         if number == 3:
             page.reload()
             expect(page.locator("#count")).to_have_text(f"{number} of {DESIGN.per_listener} answered")
-            for button in page.locator("#answer-form .sounds button").all():
-                button.click()
-                page.wait_for_timeout(80)
+            hear_all(page)
             page.locator("#answer-form input[name=answer]").last.check(force=True)
         send.click()
     expect(page.locator("#thanks")).to_be_visible()
