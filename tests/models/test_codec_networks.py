@@ -1,5 +1,6 @@
 """SoundStream and the autoencoder: rates, sizes, causality, masking, folders."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from brain2music._utils.errors import InputError
+from brain2music._utils.files import write_text
 from brain2music.models.autoencoder.model import Autoencoder, AutoencoderConfig, mask_frames
 from brain2music.models.autoencoder.whitening import LatentWhitening
 from brain2music.models.codec_parts.layers import Upsample
@@ -160,6 +162,15 @@ def test_damaged_weights_are_refused(soundstream_folder: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(InputError, match="weights do not fit"):
         SoundStream.from_pretrained(soundstream_folder)
+
+
+@pytest.mark.parametrize("wrong", [{"dim": None}, {"strides": "abc"}, {"dim": -1}, {"rare": float("nan")}])
+def test_settings_of_wrong_types_and_sizes_are_refused(soundstream_folder: Path, wrong: dict[str, object]) -> None:
+    file = soundstream_folder / "config.json"
+    write_text(file, json.dumps({**json.loads(file.read_text()), **wrong}))
+    with pytest.raises(InputError, match="no SoundStream can be made of these settings") as error:
+        SoundStream.from_pretrained(soundstream_folder)
+    assert error.value.file == file
 
 
 def test_missing_weights_and_unknown_models_are_refused(soundstream_folder: Path) -> None:

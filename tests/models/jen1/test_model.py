@@ -226,6 +226,14 @@ def test_a_folder_that_does_not_hold_together_is_told(folder: Path, tmp_path: Pa
         get_generator(changed("lacks", space="gone"))
     with pytest.raises(InputError, match="cannot be used"):
         get_generator(changed("unknown", diffusion={"schedule": {}, "colour": 1}))
+    for name, value, told in (("fade_s", "long", ""), ("window_s", float("nan"), "window_s is nan")):
+        with pytest.raises(InputError, match=f"diffusion cannot be used .*{told}"):
+            get_generator(changed(name, diffusion={"schedule": {}, name: value}))
+    space = json.loads((folder / "config.json").read_text())["space"]
+    with pytest.raises(InputError, match="embedding space cannot be used"):
+        get_generator(changed("space", space={**space, "dims": "many"}))
+    with pytest.raises(InputError, match="text encoder has no name"):
+        get_generator(changed("text", text=5))
     with pytest.raises(InputError, match="does not generate music"):
         get_generator(changed("kind", model="Poem"))
     whitening = changed("whitening")

@@ -4,6 +4,7 @@ The keys in shipped files do not change. Where attributes of a configuration hav
 ``config.json``, its class lists the keys in ``json_keys``.
 """
 
+import math
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -136,10 +137,24 @@ class Pretrained(nn.Module):
         settings = read_json(folder / "config.json")
         if not isinstance(settings, dict) or settings.pop("model", None) != cls._kind():
             raise InputError(f"this is not a {cls.__name__}", folder / "config.json", "name a folder that holds one")
-        model = cls(config_from_json(cls.Config, settings, folder / "config.json"))
+        model = cls._made_from(settings, folder / "config.json")
         model._load(folder / "model.safetensors")
         model.after_loading(folder)
         return model.eval()
+
+    @classmethod
+    def _made_from(cls: type[Model], settings: dict[str, Any], file: Path) -> Model:
+        """A model of the settings in a file, which may be of wrong types or sizes."""
+        try:
+            if strange := [key for key, value in settings.items() if isinstance(value, float) and math.isnan(value)]:
+                raise ValueError(f"{strange[0]} is nan")
+            return cls(config_from_json(cls.Config, settings, file))
+        except InputError:
+            raise
+        except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            what = f"no {cls.__name__} can be made of these settings ({why})"
+            raise InputError(what, file, "copy the folder again") from None
 
     @classmethod
     def _kind(cls) -> str:

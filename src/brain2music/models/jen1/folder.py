@@ -1,9 +1,12 @@
 """A JEN-1 as a folder: settings, network, whitening and model card; the codec is named, not copied."""
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
 
 from ..._utils.cpu import require_device
 from ..._utils.errors import InputError
@@ -147,7 +150,7 @@ def read_model(
     network = OmniUNet.from_pretrained(folder / NETWORK)
     if network.config.latent_dim != whitening.channels or network.config.embedding_dim != space.dims:
         raise InputError("the network and the settings are of different models", folder, "copy the folder again")
-    text = None if settings["text"] is None else str(settings["text"]["name"])
+    text = _read_text_encoder(settings, folder)
     sha256 = _digest(folder, settings, vocoder)
     pace = Pace.load(folder) if (folder / PACE).is_file() else None
     calibration = Calibration.load(folder) if (folder / CALIBRATION).is_file() else None
@@ -166,7 +169,9 @@ def _read_jen1_settings(folder: Path) -> dict[str, Any]:
 def _read_diffusion(settings: dict[str, Any], folder: Path) -> DiffusionConfig:
     try:
         values = dict(settings["diffusion"])
-        return DiffusionConfig(schedule=NoiseSchedule(**values.pop("schedule")), **values)
+        config = DiffusionConfig(schedule=NoiseSchedule(**values.pop("schedule")), **values)
+        _require_types(config)
+        return config
     except (TypeError, KeyError, ValueError) as error:
         what = f"the model's settings of diffusion cannot be used ({error})"
         raise InputError(what, folder / _CONFIG, "use the version that wrote it") from None
@@ -174,10 +179,33 @@ def _read_diffusion(settings: dict[str, Any], folder: Path) -> DiffusionConfig:
 
 def _read_space(settings: dict[str, Any], folder: Path) -> EmbeddingSpace:
     try:
-        return EmbeddingSpace(**settings["space"])
-    except TypeError as error:
+        space = EmbeddingSpace(**settings["space"])
+        _require_types(space)
+        return space
+    except (TypeError, ValueError) as error:
         what = f"the model's embedding space cannot be used ({error})"
         raise InputError(what, folder / _CONFIG, "use the version that wrote it") from None
+
+
+def _read_text_encoder(settings: dict[str, Any], folder: Path) -> str | None:
+    text = settings["text"]
+    if text is None:
+        return None
+    if not isinstance(text, dict) or not isinstance(text.get("name"), str):
+        raise InputError("the model's text encoder has no name", folder / _CONFIG, "copy the folder again")
+    return str(text["name"])
+
+
+def _require_types(settings: DiffusionConfig | EmbeddingSpace) -> None:
+    """Raise ValueError where a value is not of the type that its field has, or not finite."""
+    values = asdict(settings)
+    try:
+        TypeAdapter(type(settings)).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None
+    if strange := [name for name, value in values.items() if isinstance(value, float) and not math.isfinite(value)]:
+        raise ValueError(f"{strange[0]} is {values[strange[0]]}")
 
 
 def _digest(folder: Path, settings: dict[str, Any], vocoder: str) -> str:
