@@ -27,3 +27,5 @@ def test_a_recording_is_extended_towards_an_embedding(single: MusicLM) -> None:
     assert np.abs(made[0] - made[1]).max() > 1e-4
     with pytest.raises(InputError, match="not both"):
         model.extend(recording, 1.0, embedding=vectors[0], text="slow piano")
+    with pytest.raises(InputError, match="2 embeddings for one recording"):
+        model.extend(recording, 1.0, embedding=vectors[:, None])

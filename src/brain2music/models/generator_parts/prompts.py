@@ -104,6 +104,14 @@ def prompts_from_embeddings(embedding: Any, conditioner: EmbeddingInput, rows: A
     return Prompts(vectors, [{**origin, **each, **name} for each, name in zip(digests, named, strict=True)])
 
 
+def vector_of_edit(embedding: Any, conditioner: EmbeddingInput) -> Float[Tensor, "1 dims"]:
+    """Vector of the one item that an edit is given as an embedding; :class:`InputError` where there are more."""
+    vectors = prompts_from_embeddings(embedding, conditioner).vectors
+    if len(vectors) != 1:
+        raise InputError(f"{len(vectors)} embeddings for one recording", hint="give one")
+    return vectors
+
+
 def _check_embeddings(
     embedding: Any, conditioner: EmbeddingInput, rows: Any
 ) -> tuple[Float[Tensor, "items dims"], list[str]]:

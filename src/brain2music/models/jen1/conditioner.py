@@ -14,7 +14,14 @@ from ...embeddings.texts import as_texts
 from ..embedders import embeds_text
 from ..embedding_input import EmbeddingInput
 from ..generator_parts.inputs import Rows
-from ..generator_parts.prompts import MAX_WORDS, Prompts, embed_texts, prompts_from_audio, prompts_from_embeddings
+from ..generator_parts.prompts import (
+    MAX_WORDS,
+    Prompts,
+    embed_texts,
+    prompts_from_audio,
+    prompts_from_embeddings,
+    vector_of_edit,
+)
 from .condition import DiffusionCondition
 from .texts import get_text_tokens
 
@@ -142,7 +149,4 @@ class DiffusionConditioner(EmbeddingInput):
         """
         if embedding is None:
             return None
-        vectors = prompts_from_embeddings(embedding, self).vectors
-        if len(vectors) != 1:
-            raise InputError(f"{len(vectors)} embeddings for one recording", hint="give one")
-        return self.of_embeddings(vectors)
+        return self.of_embeddings(vector_of_edit(embedding, self))

@@ -10,7 +10,7 @@ from ...embeddings.windows import mono_at
 from ..base_editor import EditRequest
 from ..generator_parts.edited import read_edited
 from ..generator_parts.inputs import AudioInput
-from ..generator_parts.prompts import check_duration, embed_sounds, embed_texts, prompts_from_embeddings
+from ..generator_parts.prompts import check_duration, embed_sounds, embed_texts, vector_of_edit
 from ..generator_parts.windows import SECTION_S
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def continue_recording(model: "MusicLM", recording: AudioInput, seconds: float, 
     if request.text is not None:
         vectors = embed_texts([request.text], model.conditioner)
     elif request.embedding is not None:
-        vectors = prompts_from_embeddings(request.embedding, model.conditioner).vectors[:1]
+        vectors = vector_of_edit(request.embedding, model.conditioner)
     else:
         vectors = embed_sounds([(end, model.sample_rate)], model.conditioner)
     length = len(end) / model.sample_rate + seconds
