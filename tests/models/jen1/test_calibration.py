@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from brain2music._utils.errors import InputError
 from brain2music.models.jen1.calibration import CASES, Calibration
 from brain2music.models.jen1.condition import DiffusionCondition
 from brain2music.models.jen1.diffusion import DiffusionConfig, DiffusionSampler, KnownLatents
@@ -78,3 +79,6 @@ def test_what_is_known_stays_and_a_saved_model_keeps_its_calibration(
         KnownLatents(known, mask),
     )
     assert torch.equal(made[:, :, :10], known[:, :, :10])
+    (changed / "calibration.safetensors").unlink()
+    with pytest.raises(InputError, match="a part of the model is missing"):
+        JEN1.from_pretrained(changed)

@@ -238,7 +238,7 @@ def test_a_folder_that_does_not_hold_together_is_told(folder: Path, tmp_path: Pa
         get_generator(changed("kind", model="Poem"))
     whitening = changed("whitening")
     (whitening / "whitening.safetensors").unlink()
-    with pytest.raises(InputError, match="whitening of its latents is missing"):
+    with pytest.raises(InputError, match="a part of the model is missing"):
         get_generator(whitening)
 
 

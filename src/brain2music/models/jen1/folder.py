@@ -2,9 +2,9 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,14 +22,15 @@ from .calibration import FILE as CALIBRATION
 from .calibration import Calibration
 from .diffusion import DiffusionConfig
 from .latents import WHITENING, AutoencoderLatents, LatentCodec, open_latents
-from .schedule import NoiseSchedule
 from .unet import OmniUNet
 
 KIND = "JEN1"
 NETWORK = "unet"
 _CONFIG = "config.json"
 _VOCODER = "griffin-lim"
-_KEYS = ("codec", "codec_sha256", "frame_rate", "space", "text", "diffusion")
+_ABOUT = ("codec", "codec_sha256", "frame_rate", "space", "text")
+_Settings = TypeVar("_Settings", DiffusionConfig, EmbeddingSpace)
+_KEYS = (*_ABOUT, "diffusion", "parts")
 
 
 class JEN1Parts(NamedTuple):
@@ -87,10 +88,11 @@ def write_model(
     """
     network.save_pretrained(folder / NETWORK, half=True)
     whitening.save(folder / WHITENING)
-    for part in (pace, calibration):
-        if part is not None:
-            part.save(folder)
-    settings = {name: about[name] for name in _KEYS if name in about}
+    parts = {PACE: pace, CALIBRATION: calibration}
+    held = {file: part for file, part in parts.items() if part is not None}
+    for part in held.values():
+        part.save(folder)
+    settings = {name: about[name] for name in _ABOUT if name in about}
     write_json(
         folder / _CONFIG,
         {
@@ -99,6 +101,7 @@ def write_model(
             "diffusion": asdict(diffusion),
             "vocoder": _VOCODER,
             "usual_level": usual_level,
+            "parts": sorted(held),
             "provenance": provenance,
         },
     )
@@ -139,9 +142,12 @@ def read_model(
         raise InputError(
             f"the codec {codec} is not the one this model was trained with", folder, "use them as they came together"
         )
-    if not (folder / WHITENING).is_file():
-        raise InputError("the whitening of its latents is missing", folder / WHITENING, "copy the folder again")
-    diffusion, space = _read_diffusion(settings, folder), _read_space(settings, folder)
+    held = settings["parts"]
+    for file in (WHITENING, *(part for part in (PACE, CALIBRATION) if part in held)):
+        if not (folder / file).is_file():
+            raise InputError("a part of the model is missing", folder / file, "copy the folder again")
+    diffusion = _read_as(DiffusionConfig, settings["diffusion"], "settings of diffusion", folder)
+    space = _read_as(EmbeddingSpace, settings["space"], "embedding space", folder)
     vocoder = vocoder or settings.get("vocoder", _VOCODER)
     whitening = LatentWhitening.load(folder / WHITENING)
     latents = open_latents(codec, whitening, vocoder, diffusion.size_power)
@@ -152,8 +158,8 @@ def read_model(
         raise InputError("the network and the settings are of different models", folder, "copy the folder again")
     text = _read_text_encoder(settings, folder)
     sha256 = _digest(folder, settings, vocoder)
-    pace = Pace.load(folder) if (folder / PACE).is_file() else None
-    calibration = Calibration.load(folder) if (folder / CALIBRATION).is_file() else None
+    pace = Pace.load(folder) if PACE in held else None
+    calibration = Calibration.load(folder) if CALIBRATION in held else None
     return JEN1Parts(network.to(device), diffusion, latents, space, text, folder.name, sha256, pace, calibration)
 
 
@@ -163,28 +169,26 @@ def _read_jen1_settings(folder: Path) -> dict[str, Any]:
         raise InputError("this is not a JEN-1", folder / _CONFIG, "name a folder that holds one")
     if missing := [key for key in _KEYS if key not in settings]:
         raise InputError(f"the model's settings lack {', '.join(missing)}", folder / _CONFIG, "copy the folder again")
+    if not isinstance(settings["parts"], list):
+        raise InputError("the model's parts are no list", folder / _CONFIG, "copy the folder again")
     return settings
 
 
-def _read_diffusion(settings: dict[str, Any], folder: Path) -> DiffusionConfig:
+def _read_as(kind: type[_Settings], values: Any, what: str, folder: Path) -> _Settings:
+    """A dataclass of settings, with all that it needs and nothing else, of the right types and finite."""
     try:
-        values = dict(settings["diffusion"])
-        config = DiffusionConfig(schedule=NoiseSchedule(**values.pop("schedule")), **values)
-        _require_types(config)
-        return config
-    except (TypeError, KeyError, ValueError) as error:
-        what = f"the model's settings of diffusion cannot be used ({error})"
-        raise InputError(what, folder / _CONFIG, "use the version that wrote it") from None
-
-
-def _read_space(settings: dict[str, Any], folder: Path) -> EmbeddingSpace:
-    try:
-        space = EmbeddingSpace(**settings["space"])
-        _require_types(space)
-        return space
+        if unknown := sorted(set(dict(values)) - {each.name for each in fields(kind)}):
+            raise ValueError(f"unknown: {', '.join(unknown)}")
+        read = TypeAdapter(kind).validate_python(values)
+        for name, value in asdict(read).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{name} is {value}")
+        return read
     except (TypeError, ValueError) as error:
-        what = f"the model's embedding space cannot be used ({error})"
-        raise InputError(what, folder / _CONFIG, "use the version that wrote it") from None
+        first = error.errors()[0] if isinstance(error, ValidationError) else None
+        why = str(error) if first is None else f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+        hint = "use the version that wrote it"
+        raise InputError(f"the model's {what} cannot be used ({why})", folder / _CONFIG, hint) from None
 
 
 def _read_text_encoder(settings: dict[str, Any], folder: Path) -> str | None:
@@ -196,22 +200,10 @@ def _read_text_encoder(settings: dict[str, Any], folder: Path) -> str | None:
     return str(text["name"])
 
 
-def _require_types(settings: DiffusionConfig | EmbeddingSpace) -> None:
-    """Raise ValueError where a value is not of the type that its field has, or not finite."""
-    values = asdict(settings)
-    try:
-        TypeAdapter(type(settings)).validate_python(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None
-    if strange := [name for name, value in values.items() if isinstance(value, float) and not math.isfinite(value)]:
-        raise ValueError(f"{strange[0]} is {values[strange[0]]}")
-
-
 def _digest(folder: Path, settings: dict[str, Any], vocoder: str) -> str:
     """Digest of all that decides a model's output: weights, sizes, whitening, sampling, codec and vocoder."""
     files = [folder / NETWORK / "model.safetensors", folder / NETWORK / "config.json", folder / WHITENING]
-    files += [*folder.glob(PACE), *folder.glob(CALIBRATION)]
+    files += [folder / part for part in (PACE, CALIBRATION) if part in settings["parts"]]
     decides = [settings["diffusion"], settings["codec_sha256"], vocoder]
     if vocoder == _VOCODER:
         decides.append(codec_digest(INVERSE))
