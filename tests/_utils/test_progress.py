@@ -182,6 +182,7 @@ def test_what_others_write_stands_whole_above_the_bars(terminal: Terminal, monke
     logger.addHandler(handler)  # as libraries do when they are imported
     monkeypatch.setattr(logger, "propagate", False)
     with redirect_stderr(terminal.stream), warnings.catch_warnings():
+        warnings.simplefilter("always")
         warnings.showwarning = lambda *arguments: sys.stderr.write(warnings.formatwarning(*arguments[:4]))
         with progress("run"):
             warnings.warn("look at this first", Brain2MusicWarning, stacklevel=1)
