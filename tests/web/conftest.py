@@ -129,6 +129,10 @@ class Served:
     app: Any
 
 
+HUNG_S = 600.0
+"""After which an answer or a job counts as lost; a worker loads its libraries first, on a busy machine for minutes."""
+
+
 @contextmanager
 def served(settings: WebSettings) -> Iterator[Served]:
     """Serve on a free port of loopback in a thread."""
@@ -141,7 +145,7 @@ def served(settings: WebSettings) -> Iterator[Served]:
         threading.Event().wait(0.01)
     address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     try:
-        with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
+        with httpx.Client(base_url=address, timeout=HUNG_S, trust_env=False) as client:
             yield Served(address, client, app.state, app)
     finally:
         server.should_exit = True
@@ -178,10 +182,6 @@ def shared(finished_run: Path, plugin: None, tmp_path_factory: pytest.TempPathFa
         WebSettings(finished_run, design=DESIGN, answers=answers, generator="beeper", inpainter="beeper", limits=limits)
     ) as running:
         yield running
-
-
-HUNG_S = 600.0
-"""After which a job counts as hung; the first of a worker waits for its libraries, on a busy machine for minutes."""
 
 
 def ended(client: httpx.Client, job: dict[str, Any]) -> dict[str, Any]:
