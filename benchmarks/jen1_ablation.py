@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--shrink", type=float, default=2.0, help="divides the batch")
     parser.add_argument("--precision", choices=("no", "bf16"), default="bf16")
+    parser.add_argument("--channels", type=int, help="of the latents, default the size's own")
     parser.add_argument("--rows", nargs="*", choices=tuple(ROWS), default=tuple(ROWS))
     parser.add_argument("--clips", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=15.0)
@@ -64,7 +65,7 @@ def main() -> None:
 def train(row: str, given: argparse.Namespace) -> Path:
     """The model of a row, trained as far as it goes."""
     out = given.out / row
-    task = JEN1Task(given.latents, given.size, 0, ROWS[row], given.shrink)
+    task = JEN1Task(given.latents, given.size, 0, ROWS[row], given.shrink, channels=given.channels)
     arguments = TrainingArguments(
         steps=given.steps, precision=given.precision, device="cpu", validate_every=250, checkpoint_every=250
     )
