@@ -227,7 +227,7 @@ _ENCODEC = HubWeights("encodec-avg", "facebook/encodec_24khz")
 _DAC = HubWeights("dac-avg", "descript/dac_44khz")
 _OF_MUQ = Terms("CC-BY-NC-4.0 (MuQ)", commercial=False)
 _OF_MUQ_MULAN = Terms("CC-BY-NC-4.0 (MuQ-MuLan)", commercial=False)
-_OF_MERT = Terms("CC-BY-NC-4.0 (MERT)", commercial=False)
+_OF_MERT = Terms("that of the MERT weights, by their model card", commercial=False)  # the stricter reading
 _OF_MUSICLDM = Terms("CC-BY-NC-SA-4.0", commercial=False, attribution="MusicLDM (Chen et al. 2023)")
 _OF_MUSICCOCA = Terms("CC-BY-4.0", attribution="Google (MusicCoCa)")
 _LDM_FOLDERS = {"tokenizer": "tokenizer", "extractor": "feature_extractor"}
