@@ -30,10 +30,7 @@ from ..base_generator import PieceRequest
 from ..generator_parts.inputs import AudioInput
 from ..generator_parts.metronome import Metronome, described
 from ..generator_parts.pace import Pace
-from ..generator_parts.prompts import (
-    check_duration,
-    seeded_generator,
-)
+from ..generator_parts.prompts import check_duration, seeded_generator
 from ..own_generators import jen1_abilities
 from .beats import clock_of
 from .calibration import Calibration
