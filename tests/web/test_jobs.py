@@ -104,18 +104,6 @@ def test_a_job_that_takes_too_long_is_ended(plugin: None, serve_run: Callable[..
     assert "took longer than" in ended(server.client, job)["error"]
 
 
-def test_without_a_jen1_the_command_that_makes_one_is_told(
-    serve_run: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("brain2music.web.state.local_models", dict)
-    server = serve_run()
-    sound = server.client.get("/api/subjects/001/clips/0").json()["sounds"][0]["sound"]
-    answer = server.client.post("/api/jobs/inpaint", json={"sound": sound, "start_s": 0.1, "stop_s": 0.2})
-    assert answer.status_code == 409
-    assert "brain2music train jen1" in answer.json()["error"]
-    assert "--inpainter" in server.client.get("/api/run").json()["inpaint"]["why"]
-
-
 @pytest.mark.parametrize(
     ("name", "data", "media_type", "status"),
     [

@@ -32,8 +32,9 @@ def serve(
         typer.Option(metavar="NAME", help="Generator of music from texts.", autocompletion=complete_generator),
     ] = "musiclm-small",
     inpainter: Annotated[
-        str | None, typer.Option(metavar="NAME", help="JEN-1 that fills gaps; default one that is at hand.")
-    ] = None,
+        str,
+        typer.Option(metavar="NAME", help="Generator that fills gaps.", autocompletion=complete_generator),
+    ] = "jen1-small",
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Address to listen on; others than loopback ask for a token.")
     ] = "127.0.0.1",

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from .jobs import Job, JobQueue
 from .limits import Refusal
 from .routes_run import ERRORS, PICTURE_TYPES, Error, Held, Name
-from .state import NO_JEN1, State
+from .state import State
 
 JobName = Annotated[str, Path(pattern=r"^[\w-]{16}$")]
 router = APIRouter(prefix="/api")
@@ -104,16 +104,13 @@ async def generate(state: Held, asked: GenerateAsked) -> JobListing:
     return _listing(state, state.start("generate", arguments, lambda result: _heard(state, result)))
 
 
-@router.post("/jobs/inpaint", status_code=202, responses={**ERRORS, 409: {"model": Error}})
+@router.post("/jobs/inpaint", status_code=202, responses=ERRORS)
 async def inpaint(state: Held, asked: InpaintAsked) -> JobListing:
     """Make a part of a sound anew from what is before and after it."""
-    model = state.inpainter
-    if model is None:
-        raise Refusal(409, NO_JEN1)
     if asked.stop_s <= asked.start_s:
         raise Refusal(422, "the gap ends before it begins")
     arguments = {
-        "generator": model,
+        "generator": state.settings.inpainter,
         "sound": str(state.path_of(asked.sound)),
         "start_s": asked.start_s,
         "stop_s": asked.stop_s,

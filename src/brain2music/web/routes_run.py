@@ -11,7 +11,7 @@ from .limits import Limits, Refusal
 from .ranges import respond
 from .run_views import SubjectView
 from .sounds import AUDIO, PICTURE
-from .state import NO_GALLERY, NO_JEN1, State
+from .state import NO_GALLERY, State
 
 SOUND_TYPES: dict[int | str, dict[str, Any]] = {
     200: {"content": {AUDIO: {}}, "description": "The whole sound"},
@@ -117,14 +117,14 @@ class Found(BaseModel):
 @router.get("/run")
 async def run(state: Held) -> RunListing:
     """What was run, and what can be done with it."""
-    settings, limits, inpainter = state.settings, state.limits, state.inpainter
+    settings, limits = state.settings, state.limits
     encoders = any(view.encoders for view in state.views.subjects.values())
     gallery = Feature(available=settings.gallery is not None, why="" if settings.gallery else NO_GALLERY)
     return RunListing(
         **state.views.describe(),
         search=gallery,
         generate=Feature(available=True, name=settings.generator),
-        inpaint=Feature(available=inpainter is not None, why="" if inpainter else NO_JEN1),
+        inpaint=Feature(available=True, name=settings.inpainter),
         predict=Feature(available=encoders, why="" if encoders else "the run saved no encoder"),
         listening=Feature(available=state.test is not None, why=state.no_test),
         ready=state.warm(),

@@ -14,17 +14,12 @@ from ..listening.design import TestDesign
 from ..listening.material import SOURCES, Reconstructed, Source, read_material
 from ..listening.store import AnswerStore
 from ..pipeline.outputs import Outputs
-from ..weights import local_models
 from .jobs import Job, JobQueue
 from .limits import Limits, Refusal
 from .run_views import RunViews
 from .sounds import Sounds
 from .uploads import Uploads
 
-NO_JEN1 = (
-    "no JEN-1 is at hand to fill gaps: train one with `brain2music train jen1 LATENTS out/jen1` (recipes/jen1.sh), and "
-    "start `brain2music serve OUT --inpainter out/jen1/model`"
-)
 NO_GALLERY = "no gallery was given: start `brain2music serve OUT --gallery GALLERY`"
 NO_TEST = "this server has no listening test"
 
@@ -41,8 +36,8 @@ class WebSettings:
         Folder or URL of a gallery that texts search.
     generator : str
         Generator of music from texts.
-    inpainter : str or None
-        A JEN-1 that fills gaps; default one that is at hand.
+    inpainter : str
+        Generator that fills gaps.
     design : TestDesign or None
         The listening test; None for none.
     sources : tuple of {"generated", "retrieved"}
@@ -73,7 +68,7 @@ class WebSettings:
     root: Path
     gallery: str | None = None
     generator: str = "musiclm-small"
-    inpainter: str | None = None
+    inpainter: str = "jen1-small"
     design: TestDesign | None = field(default_factory=TestDesign)
     sources: tuple[Source, ...] = SOURCES
     answers: Path | None = None
@@ -122,13 +117,6 @@ class State:
             return None, f"{NO_TEST}: {error.what}"
         path = self.settings.answers or Outputs(self.settings.root).listening_answers
         return AnswerStore(path, material, self.settings.design, study=study.name, simulated=study.simulated), ""
-
-    @property
-    def inpainter(self) -> str | None:
-        """The JEN-1 that fills gaps, if there is one."""
-        if self.settings.inpainter is not None:
-            return self.settings.inpainter
-        return next((name for name, kind in local_models().items() if kind == "JEN1"), None)
 
     def require_test(self) -> AnswerStore:
         """The listening test."""

@@ -25,8 +25,6 @@ async function begin() {
   at("search").disabled = !run.search.available;
   at("generate").disabled = !run.generate.available;
   at("word-notes").textContent = run.search.why && sentence(run.search.why);
-  show(at("gap-why"), run.inpaint.available ? "" : sentence(run.inpaint.why));
-  at("gap-form").querySelector("button").disabled = !run.inpaint.available;
   at("predict-form").querySelector("button").disabled = !run.predict.available;
   if (!run.predict.available) show(at("predict-error"), sentence(run.predict.why));
   at("subject").replaceChildren(...run.subjects.map(({ label }) => make("option", { value: label }, label)));
