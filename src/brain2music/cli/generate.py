@@ -100,7 +100,8 @@ def generate_music(
     """Generate music from a text, a recording or an embedding."""
     if sum(each is not None for each in (text, like, embedding_file)) != 1:
         raise typer.BadParameter("give exactly one of --text, --like and --embedding-file")
-    from ..models.generator_parts.prompts import check_draws, check_duration, check_guidance, count_items
+    from ..embeddings.texts import as_texts
+    from ..models.generator_parts.prompts import check_draws, check_duration, check_guidance, check_texts, count_items
     from ..models.generators import PUBLIC_GENERATORS, pieces_of
 
     if generator in PUBLIC_GENERATORS:  # what it does not take is said before it is loaded
@@ -108,8 +109,11 @@ def generate_music(
         abilities.check_condition(generator, embedding_file, text, like)
         abilities.check_seconds(generator, duration_s)
         check_draws(n_samples)
+        as_texts([] if text is None else text)
     else:
         check_duration(duration_s, n_samples)
+        if text is not None:
+            check_texts(text)
     check_guidance(guidance)
     count = count_items(embedding_file, rows) * n_samples
     outputs = [output if count == 1 else output.with_stem(f"{output.stem}-{number + 1}") for number in range(count)]
@@ -159,10 +163,12 @@ def continue_(
     from ..audio.formats import check_format, require_room
     from ..audio.info import audio_info
     from ..models.abilities import abilities_of
-    from ..models.generator_parts.prompts import check_duration, check_guidance
+    from ..models.generator_parts.prompts import check_duration, check_guidance, check_texts
 
     check_duration(duration_s)
     check_guidance(guidance)
+    if text is not None:
+        check_texts(text)
     _require([output], [recording], overwrite)
     own = audio_info(recording)
     check_format(output, own.sample_rate, own.channels)
@@ -205,9 +211,11 @@ def inpaint(
     from ..audio.info import audio_info
     from ..models.abilities import abilities_of
     from ..models.generator_parts.gaps import check_gap
-    from ..models.generator_parts.prompts import check_guidance
+    from ..models.generator_parts.prompts import check_guidance, check_texts
 
     check_guidance(guidance)
+    if text is not None:
+        check_texts(text)
     _require([output], [recording], overwrite)
     own = audio_info(recording)
     check_gap(start_s, stop_s, round(own.seconds * own.sample_rate), own.sample_rate, recording)
@@ -239,10 +247,11 @@ def story(
 ) -> None:
     """Generate one piece whose prompt changes every 15 s."""
     from .._utils.errors import InputError
-    from ..models.generator_parts.prompts import check_guidance
+    from ..models.generator_parts.prompts import check_guidance, check_texts
     from ..models.generator_parts.windows import SECTION_S
 
     check_guidance(guidance)
+    check_texts(texts)
     _require([output], [], overwrite)
     model = _music_generator(generator, codec, vocoder, device, output, SECTION_S * len(texts))
     teller: Any = model

@@ -112,6 +112,7 @@ def test_a_sound_to_be_like_comes_either_way_round_alone_or_from_a_file(single: 
         (lambda by: prompts_from_texts([], by), "no text"),
         (lambda by: prompts_from_audio([], by), "no recording"),
         (lambda by: prompts_from_audio([ROWS], by), "waveform with its sample rate"),
+        (lambda by: prompts_from_audio([(np.zeros(RATE), RATE)], by), "is silent"),
         (lambda by: prompts_from_embeddings("rock", by), "is a text, not an embedding"),
         (lambda by: prompts_from_embeddings(ROWS, by, "clips"), "rows cannot be 'clips'"),
         (lambda by: prompts_from_embeddings([["a"]], by), "not an embedding"),
@@ -172,6 +173,20 @@ def test_nothing_is_made_that_cannot_be_written(
         assert isinstance(refused.exception, InputError), refused.output
         assert told in str(refused.exception) or "inputs are never" in str(refused.exception)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.wav", "notes.json"]
+
+
+@pytest.mark.parametrize(("text", "told"), [("  ", "empty"), ("word " * 201, "201 words")])
+@pytest.mark.parametrize("command", ["generate --text", "continue mine.wav --text", "inpaint mine.wav --text", "story"])
+def test_a_text_is_refused_before_a_generator_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, text: str, told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("mine.wav", np.zeros(3 * RATE), RATE)
+    monkeypatch.setattr("brain2music.models.generators.get_generator", None)
+    gap = ["--from", "1", "--to", "2"] if command.startswith("inpaint") else []
+    refused = CliRunner().invoke(app, [*command.split(), text, "-o", "new.wav", *gap])
+    assert isinstance(refused.exception, InputError), refused.output
+    assert told in str(refused.exception)
 
 
 def test_a_disk_that_is_too_small_is_told_beforehand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from ..._utils.errors import InputError
 from ..._utils.files import digest_array, digest_file
 from ...audio.io import read_audio
 from ...audio.waveforms import as_channels
+from ...embeddings.clips import SILENCE
 from ...embeddings.embeddings import Embeddings
 from ...embeddings.protocols import Embedder, TextEmbedder
 from ...embeddings.store import load_embeddings, read_vectors
@@ -71,6 +72,18 @@ def check_seed(seed: Any) -> None:
         raise InputError(f"the seed is {seed}", hint=f"choose 0 to {MAX_SEED}")
 
 
+def check_texts(texts: Any) -> list[str]:
+    """One text or several as a list; :class:`InputError` where one is empty or too long, or there is none."""
+    listed = as_texts(texts)
+    for text in listed:
+        words = len(text.split())
+        if words > MAX_WORDS:
+            raise InputError(f"the text has {words} words", hint=f"describe the music in at most {MAX_WORDS}")
+    if not listed:
+        raise InputError("there is no text", hint="describe the music in a few words")
+    return listed
+
+
 def prompts_from_texts(texts: Any, conditioner: EmbeddingInput) -> Prompts:
     """Prompts from texts; a single string is one text."""
     texts = as_texts(texts)
@@ -78,8 +91,11 @@ def prompts_from_texts(texts: Any, conditioner: EmbeddingInput) -> Prompts:
 
 
 def prompts_from_audio(sounds: Any, conditioner: EmbeddingInput) -> Prompts:
-    """Prompts from recordings; a single one may be passed by itself."""
+    """Prompts from recordings; a single one may be passed by itself. :class:`InputError` where one is silent."""
     read = read_recordings(sounds, "like")
+    for (waveform, _), origin in read:
+        if not np.any(np.abs(waveform) > SILENCE):
+            raise InputError(f"{origin['like']} is silent: no music is like it", hint="give a recording with sound")
     return Prompts(embed_sounds([sound for sound, _ in read], conditioner), [origin for _, origin in read])
 
 
@@ -127,12 +143,7 @@ def embed_texts(texts: Sequence[str], conditioner: EmbeddingInput) -> Float[Tens
 
     Each text is embedded by itself: beside longer ones, its last bits would differ.
     """
-    for text in texts:
-        words = len(text.split())
-        if words > MAX_WORDS:
-            raise InputError(f"the text has {words} words", hint=f"describe the music in at most {MAX_WORDS}")
-    if not texts:
-        raise InputError("there is no text", hint="describe the music in a few words")
+    check_texts(texts)
     embedder = _embedder_of(conditioner)
     if not isinstance(embedder, TextEmbedder):
         raise InputError(f"{embedder.space.name} embeds no text", hint="give a recording or an embedding instead")

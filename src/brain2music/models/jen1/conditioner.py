@@ -15,8 +15,8 @@ from ..embedders import embeds_text
 from ..embedding_input import EmbeddingInput
 from ..generator_parts.inputs import Rows
 from ..generator_parts.prompts import (
-    MAX_WORDS,
     Prompts,
+    check_texts,
     embed_texts,
     prompts_from_audio,
     prompts_from_embeddings,
@@ -120,11 +120,8 @@ class DiffusionConditioner(EmbeddingInput):
         """
         if self.text_encoder is None:
             raise InputError(f"{self.name} takes no texts", hint="give a recording or an embedding instead")
-        for text in texts:
-            if len(text.split()) > MAX_WORDS:
-                raise InputError(f"the text has {len(text.split())} words", hint=f"describe it in {MAX_WORDS} at most")
         found = []
-        for text in texts:  # each by itself: beside longer ones, its last bits would differ
+        for text in check_texts(texts):  # each by itself: beside longer ones, its last bits would differ
             states, words = get_text_tokens(self.text_encoder)([text])
             null = DiffusionCondition.null(1, self.text_dim, self.space.dims)
             found.append(replace(null, text=states, words=words, shown=torch.tensor([[True, False]])))

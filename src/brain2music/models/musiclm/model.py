@@ -17,11 +17,9 @@ import torch
 from jaxtyping import Float, Float32, Float64, Int
 from torch import Tensor
 
-from ..._utils.errors import InputError
 from ..._utils.progress import Advance, StepCounter
 from ...audio.sound import Reconstruction, scale_peak
 from ...embeddings.embeddings import EmbeddingSpace
-from ...embeddings.texts import as_texts
 from ..abilities import Abilities
 from ..base_editor import BaseEditor, EditRequest
 from ..base_generator import PieceRequest
@@ -35,6 +33,7 @@ from ..generator_parts.prompts import (
     Prompts,
     check_duration,
     check_guidance,
+    check_texts,
     embed_texts,
     prompts_from_audio,
     prompts_from_embeddings,
@@ -205,9 +204,7 @@ class MusicLM(BaseEditor):
         ----------
         MusicLM (arXiv 2301.11325), section 5, "story mode".
         """
-        texts = as_texts(texts)
-        if not texts:
-            raise InputError("the story has no prompts", hint="give at least one")
+        texts = check_texts(texts)
         seconds = SECTION_S * len(texts) if seconds is None else seconds
         check_duration(seconds)
         check_guidance(guidance)
