@@ -26,13 +26,13 @@ from brain2music.models.generator_parts.clock import (
 )
 from brain2music.models.generator_parts.metronome import Metronome
 from brain2music.models.generator_parts.pace import Pace
-from brain2music.models.musiclm.condition import Conditioner
+from brain2music.models.musiclm.condition import Condition, Conditioner
 from brain2music.models.musiclm.config import stage_configs
 from brain2music.models.musiclm.folder import write_config
 from brain2music.models.musiclm.initialise import initialise_from
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.sampling import Sampling
-from brain2music.models.musiclm.stage import Condition, MusicLMStage
+from brain2music.models.musiclm.stage import MusicLMStage
 
 from .conftest import SPACE, WORDS
 

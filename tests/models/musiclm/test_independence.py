@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from brain2music.embeddings.embeddings import Embeddings
+from brain2music.models.musiclm.condition import Condition
 from brain2music.models.musiclm.exact import ExactLogits
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.sampling import CodeSampler, Sampling, _is_close, _log_exponentials, _pick, sample_codes
-from brain2music.models.musiclm.stage import Condition
 
 from .conftest import SPACE, make_inputs
 

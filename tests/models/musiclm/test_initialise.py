@@ -9,12 +9,12 @@ from scipy.stats import ortho_group
 
 from brain2music._utils.errors import InputError
 from brain2music.embeddings.embeddings import EmbeddingSpace
-from brain2music.models.musiclm.condition import Conditioner
+from brain2music.models.musiclm.condition import Condition, Conditioner
 from brain2music.models.musiclm.config import Vocabulary, stage_configs
 from brain2music.models.musiclm.folder import write_config
 from brain2music.models.musiclm.initialise import initialise_from
 from brain2music.models.musiclm.space_map import LinearSpaceMap
-from brain2music.models.musiclm.stage import Condition, MusicLMStage
+from brain2music.models.musiclm.stage import MusicLMStage
 
 OLD = EmbeddingSpace("old", "1", "0" * 64, 8, 10.0, 1.0, 16000)
 NEW = EmbeddingSpace("new", "1", "1" * 64, 12, 10.0, 1.0, 16000)

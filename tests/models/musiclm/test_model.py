@@ -20,10 +20,10 @@ from brain2music.models.generators import Generator, generate_from_embeddings, g
 from brain2music.models.mel_tokens.hifigan import GeneratorShape
 from brain2music.models.mel_tokens.hifigan import HiFiGANGenerator as VocoderNetwork
 from brain2music.models.mel_tokens.model import MelTokenCodec, MelTokens, MelTokensConfig
-from brain2music.models.musiclm.condition import Conditioner
+from brain2music.models.musiclm.condition import Condition, Conditioner
 from brain2music.models.musiclm.config import stage_configs
 from brain2music.models.musiclm.model import MusicLM
-from brain2music.models.musiclm.stage import Condition, MusicLMStage
+from brain2music.models.musiclm.stage import MusicLMStage
 from brain2music.weights import find
 
 from .conftest import SPACE, WORDS

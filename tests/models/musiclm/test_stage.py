@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from brain2music.models.musiclm.condition import Condition
 from brain2music.models.musiclm.config import StageConfig, StageName, stage_configs
 from brain2music.models.musiclm.sampling import Sampling, apply_guidance, sample_codes
-from brain2music.models.musiclm.stage import Condition, MusicLMStage, _with_token_noise
+from brain2music.models.musiclm.stage import MusicLMStage
+from brain2music.models.musiclm.training_noise import with_token_noise
 from brain2music.models.musiclm.transformer import BUCKETS, Transformer, bucket
 
 from .conftest import WORDS, make_inputs
@@ -250,10 +252,10 @@ def walked_log_probabilities(
 def test_a_mistaken_past_is_anothers_up_to_a_frame_and_its_own_from_there() -> None:
     torch.manual_seed(0)
     codes = torch.arange(64)[:, None, None].expand(-1, 3, 50).clone()
-    heard = _with_token_noise(codes, 0.5)
+    heard = with_token_noise(codes, 0.5)
     wrong = heard != codes
     assert torch.equal(heard[wrong], codes.roll(1, 0)[wrong])
     assert (wrong[:, :1] == wrong).all()  # all levels of a frame
     assert (wrong[:, 0].int().diff(dim=1) <= 0).all()  # never right before wrong
     assert 0.3 < wrong[:, 0, 0].float().mean() < 0.7
-    assert torch.equal(_with_token_noise(codes, 0.0), codes)
+    assert torch.equal(with_token_noise(codes, 0.0), codes)

@@ -1,12 +1,13 @@
 """Conditions of the stages, from embeddings: checked, normalised, and quantised into 12 tokens."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,9 +17,64 @@ from ..embedding_input import EmbeddingInput
 from ..mulan.tokens import MuLanTokenizer
 from .published_tokens import PublishedTokens, Quantizing
 from .space_map import LinearSpaceMap
-from .stage import Condition
 
 FILE = "condition.safetensors"
+
+
+class Condition(NamedTuple):
+    """Embeddings of a batch that condition a stage, as tokens and as vectors.
+
+    Attributes
+    ----------
+    tokens : Tensor of int, of shape (batch, quantizers)
+        Residual tokens.
+    vector : Tensor of shape (batch, dims)
+        Embeddings.
+    shown : Tensor of bool, of shape (batch, 2)
+        Whether tokens and vector of each item are shown to the stage.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from brain2music.models.musiclm import Condition
+    >>> tokens, vector = torch.zeros(1, 12, dtype=torch.long), torch.ones(1, 128)
+    >>> condition = Condition(tokens, vector, torch.ones(1, 2, dtype=torch.bool))
+    >>> condition.null().shown
+    tensor([[False, False]])
+    """
+
+    tokens: Int[Tensor, "batch quantizers"]
+    vector: Float[Tensor, "batch dims"]
+    shown: Bool[Tensor, "batch 2"]
+
+    def null(self) -> "Condition":
+        """The null condition: nothing is shown."""
+        return self._replace(shown=torch.zeros_like(self.shown))
+
+    def with_null(self) -> "Condition":
+        """All items, then all of them with the null condition, as :func:`.sampling.apply_guidance` expects."""
+        return Condition(*(torch.cat(pair) for pair in zip(self, self.null(), strict=True)))
+
+    def to(self, device: torch.device) -> "Condition":
+        """Move the condition to a device."""
+        return Condition(*(each.to(device) for each in self))
+
+    @classmethod
+    def stack(cls, conditions: Sequence["Condition"]) -> "Condition":
+        """Concatenate the items of several conditions."""
+        return cls(*(torch.cat(parts) for parts in zip(*conditions, strict=True)))
+
+    def item(self, row: int) -> "Condition":
+        """The condition of one item."""
+        return Condition(*(each[row : row + 1] for each in self))
+
+    def double(self) -> "Condition":
+        """The condition in double precision."""
+        return self._replace(vector=self.vector.double())
+
+    def repeat(self, times: int) -> "Condition":
+        """Repeat each item ``times`` times in a row."""
+        return Condition(*(each.repeat_interleave(times, dim=0) for each in self))
 
 
 class Conditioner(EmbeddingInput):

@@ -12,7 +12,8 @@ from torch import Tensor
 from .sampling import apply_guidance
 
 if TYPE_CHECKING:
-    from .stage import Condition, MusicLMStage
+    from .condition import Condition
+    from .stage import MusicLMStage
 
 
 class ExactLogits:

@@ -25,9 +25,10 @@ from ..generator_parts.prompts import embed_sounds, seeded_generator
 from ..generator_parts.windows import windows
 from ..mel_tokens.hifigan import hifigan_log_mel
 from ..mel_tokens.model import MelTokenCodec
+from .condition import Condition
 from .model import MusicLM
 from .sampling import Sampling, apply_guidance, sample_codes
-from .stage import Condition, MusicLMStage
+from .stage import MusicLMStage
 from .training_music import mel_token_codec
 
 PER_SHARD = 20

@@ -1,79 +1,19 @@
 """One stage of MusicLM: a decoder-only transformer over a prefix of conditions and a pattern of codes."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
-
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ..codec_parts.pretrained import Pretrained
 from ..generator_parts.clock import CLOCK, UNKNOWN, without_clock
+from .condition import Condition
 from .config import StageConfig
-from .exact import ExactLogits
-from .patterns import Layout, arrange, collect, layout
-from .sampling import CodeSampler, Randomness, Sampling, apply_guidance
-from .transformer import Cache, Transformer
-
-Choice = Callable[[int, Float[Tensor, "batch slots codes"]], Int[Tensor, "batch slots"]]
-"""From (step, logits) to the codes of the step's slots."""
-
-
-class Condition(NamedTuple):
-    """Embeddings of a batch that condition a stage, as tokens and as vectors.
-
-    Attributes
-    ----------
-    tokens : Tensor of int, of shape (batch, quantizers)
-        Residual tokens.
-    vector : Tensor of shape (batch, dims)
-        Embeddings.
-    shown : Tensor of bool, of shape (batch, 2)
-        Whether tokens and vector of each item are shown to the stage.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from brain2music.models.musiclm import Condition
-    >>> tokens, vector = torch.zeros(1, 12, dtype=torch.long), torch.ones(1, 128)
-    >>> condition = Condition(tokens, vector, torch.ones(1, 2, dtype=torch.bool))
-    >>> condition.null().shown
-    tensor([[False, False]])
-    """
-
-    tokens: Int[Tensor, "batch quantizers"]
-    vector: Float[Tensor, "batch dims"]
-    shown: Bool[Tensor, "batch 2"]
-
-    def null(self) -> "Condition":
-        """The null condition: nothing is shown."""
-        return self._replace(shown=torch.zeros_like(self.shown))
-
-    def with_null(self) -> "Condition":
-        """All items, then all of them with the null condition, as :func:`.sampling.apply_guidance` expects."""
-        return Condition(*(torch.cat(pair) for pair in zip(self, self.null(), strict=True)))
-
-    def to(self, device: torch.device) -> "Condition":
-        """Move the condition to a device."""
-        return Condition(*(each.to(device) for each in self))
-
-    @classmethod
-    def stack(cls, conditions: Sequence["Condition"]) -> "Condition":
-        """Concatenate the items of several conditions."""
-        return cls(*(torch.cat(parts) for parts in zip(*conditions, strict=True)))
-
-    def item(self, row: int) -> "Condition":
-        """The condition of one item."""
-        return Condition(*(each[row : row + 1] for each in self))
-
-    def double(self) -> "Condition":
-        """The condition in double precision."""
-        return self._replace(vector=self.vector.double())
-
-    def repeat(self, times: int) -> "Condition":
-        """Repeat each item ``times`` times in a row."""
-        return Condition(*(each.repeat_interleave(times, dim=0) for each in self))
+from .patterns import Layout, arrange, layout
+from .sampling import CodeSampler, Randomness, Sampling
+from .stepping import Choice, step_through
+from .training_noise import past_dropout_mask, with_token_noise
+from .transformer import Transformer
 
 
 class MusicLMStage(Pretrained):
@@ -152,7 +92,7 @@ class MusicLMStage(Pretrained):
         Tensor of shape (batch, quantizers, frames)
             Log-probabilities in nats; conditions carry no loss.
         """
-        past = _with_token_noise(codes, self.config.token_noise) if self.training and self.config.token_noise else codes
+        past = with_token_noise(codes, self.config.token_noise) if self.training and self.config.token_noise else codes
         scores, targets = self._scores(condition, upstream, past), codes.transpose(0, 1)  # quantizers first
         loss = functional.cross_entropy(scores.flatten(0, 1).float(), targets.flatten(), reduction="none")
         return -loss.view_as(targets).transpose(0, 1)
@@ -266,30 +206,7 @@ class MusicLMStage(Pretrained):
         Tensor of int, of shape (batch, quantizers, frames)
             Codes.
         """
-        exact = ExactLogits(self, condition, upstream, frames, guidance)
-        if condition is not None and guidance != 1.0:
-            condition, upstream = condition.with_null(), self.with_null(upstream)
-        table, twice = self._layout(frames), 2 if guidance != 1.0 else 1
-        prefix, aligned = self.prefix(condition, upstream), self._aligned(condition, upstream, table)
-        steps, fixed, first = self._plan(table, frames, known, len(prefix) // twice)
-        cache = self.transformer.new_cache(len(prefix), prefix.shape[1] + len(table.code))
-        echoed = self.echoed_steps(upstream, table) if self.config.echoes and upstream is not None else None
-        inputs = self._inputs(steps, first + 1).repeat(twice, 1, 1) + aligned[:, : first + 1]
-        if echoed is not None:
-            inputs = inputs + self.echo(steps.repeat(twice, 1, 1), echoed[:, :, : first + 1])
-        hidden = self.transformer(torch.cat([prefix, inputs], dim=1), cache)[:, -1]
-        for step in range(first, len(table.code)):
-            logits = self._logits(hidden, step)
-            codes = choice(step, apply_guidance(logits, guidance) if twice == 2 else logits)
-            if isinstance(choice, CodeSampler):
-                codes = choice.recheck_close(codes, exact.after(steps, step))
-            steps[:, step] = torch.where(fixed[step], steps[:, step], codes + self._offsets(step))
-            if step + 1 < len(table.code):
-                added = aligned[:, min(step + 1, aligned.shape[1] - 1)]
-                if echoed is not None:
-                    added = added + self.echo(steps.repeat(twice, 1, 1), echoed[:, :, step + 1 : step + 2])[:, 0]
-                hidden = self._advance(cache, steps[:, step], added, twice)
-        return collect(steps, table) - self._first_ids()[:, None]
+        return step_through(self, condition, upstream, frames, choice, known, guidance)
 
     def _scores(
         self,
@@ -303,7 +220,7 @@ class MusicLMStage(Pretrained):
         steps = self._arrange(codes, table)
         inputs = self._inputs(steps, len(table.code))
         if self.training and self.config.past_dropout:
-            inputs = inputs * _past_dropout_mask(inputs, self.config.past_dropout)
+            inputs = inputs * past_dropout_mask(inputs, self.config.past_dropout)
         inputs = inputs + self._aligned(condition, upstream, table)
         if self.config.echoes and upstream is not None:
             inputs = inputs + self.echo(steps, self.echoed_steps(upstream, table))
@@ -386,12 +303,6 @@ class MusicLMStage(Pretrained):
         start = self.table.weight[self.space.special("start")].expand(len(steps), 1, steps.shape[2], -1)
         return self.lift(torch.cat([start, self.table(steps[:, : count - 1])], dim=1).flatten(2))
 
-    def _advance(
-        self, cache: Cache, tokens: Int[Tensor, "batch slots"], aligned: Float[Tensor, "items width"], twice: int
-    ) -> Float[Tensor, "all width"]:
-        inputs = self.lift(self.table(tokens).flatten(1))
-        return cache.step((inputs if twice == 1 else inputs.repeat(2, 1)) + aligned)
-
     def _logits(self, hidden: Float[Tensor, "batch width"], step: int) -> Float[Tensor, "batch slots codes"]:
         heads: Tensor = self.heads
         bias: Tensor = self.bias
@@ -401,56 +312,9 @@ class MusicLMStage(Pretrained):
         projected = self.drop(hidden).view(len(hidden), len(heads), -1).transpose(0, 1)
         return torch.baddbmm(bias[:, None], projected, heads.transpose(1, 2)).transpose(0, 1)
 
-    def _plan(
-        self, table: Layout, frames: int, known: Tensor | None, batch: int
-    ) -> tuple[Int[Tensor, "batch steps slots"], Bool[Tensor, "steps slots"], int]:
-        """The steps so far, which of their slots are fixed (known or empty), and the first step to fill."""
-        device = self.heads.device
-        grid = torch.zeros(batch, self.config.n_quantizers, frames, dtype=torch.long, device=device)
-        done = 0 if known is None else known.shape[2]
-        if known is not None:
-            grid[:, :, :done] = known
-        fixed = (table.code < 0) | (table.code % frames < done)
-        open_steps = (~fixed).any(1).nonzero()
-        if len(open_steps) == 0:
-            raise ValueError("all frames are known already")
-        return self._arrange(grid, table), fixed.to(device), int(open_steps[0])
-
     def _arrange(self, codes: Tensor, table: Layout) -> Int[Tensor, "batch steps slots"]:
         ids = self.space.encode(self.config.family, codes, self.config.first_quantizer)
         return arrange(ids, table, self.space.special("empty"))
 
     def _layout(self, frames: int) -> Layout:
         return layout(self.config.pattern, self.config.n_quantizers, frames)
-
-    def _first_ids(self) -> Int[Tensor, " quantizers"]:
-        """Id of code 0 of each predicted quantizer."""
-        zeros = torch.zeros(self.config.n_quantizers, 1, dtype=torch.long, device=self.heads.device)
-        return self.space.encode(self.config.family, zeros, self.config.first_quantizer)[:, 0]
-
-    def _offsets(self, step: int) -> Int[Tensor, " slots"]:
-        ids = self._first_ids()
-        return ids[step % self.config.n_quantizers][None] if self.config.pattern == "flattened" else ids
-
-
-def _past_dropout_mask(
-    inputs: Float[Tensor, "batch steps width"], past_dropout: float
-) -> Float[Tensor, "batch steps 1"]:
-    """Random mask of past steps: an example keeps all of them, or each with a random probability; always the start."""
-    hidden_share = torch.rand(len(inputs), 1, device=inputs.device)
-    hidden_share = torch.where(torch.rand_like(hidden_share) < past_dropout, hidden_share, 0.0)
-    kept = torch.rand(inputs.shape[:2], device=inputs.device) >= hidden_share
-    kept[:, 0] = True
-    return kept[..., None].to(inputs.dtype)
-
-
-def _with_token_noise(
-    codes: Int[Tensor, "batch quantizers frames"], probability: float
-) -> Int[Tensor, "batch quantizers frames"]:
-    """Token noise: some examples begin as their neighbour does, up to a random frame, with the given probability."""
-    batch, _, frames = codes.shape
-    end = torch.randint(frames + 1, (batch, 1, 1), device=codes.device)
-    noisy = (torch.rand(batch, 1, 1, device=codes.device) < probability) & (
-        torch.arange(frames, device=codes.device) < end
-    )
-    return torch.where(noisy, codes.roll(1, 0), codes)

@@ -19,8 +19,9 @@ from ...audio.waveforms import AnyWaveform
 from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.windows import mono_at, window_starts
 from ..generator_parts.windows import windows
+from .condition import Condition
 from .model import MusicLM
-from .stage import Condition, MusicLMStage
+from .stage import MusicLMStage
 
 LEVEL_RMS = 0.13210295550519335
 """Root mean square that every piece is brought to: the level of clips in a study by default."""

@@ -22,14 +22,14 @@ from ...training.schedule import cosine, set_lr
 from ..codecs import get_token_codec
 from ..generator_parts.clock import CLOCK, hide_clock
 from ..generator_parts.pace import FEWEST_TEMPI, Pace
-from .condition import Conditioner
+from .condition import Condition, Conditioner
 from .config import STAGES, Size, StageConfig, StageName, StageSet, Vocabulary, stage_configs
 from .folder import n_quantizers_of, write_config
 from .initialise import initialise_from
 from .model import MusicLM
 from .semantic import FILE as SEMANTIC
 from .semantic import SemanticTokenizer
-from .stage import Condition, MusicLMStage
+from .stage import MusicLMStage
 from .token_shards import TokenData, code_frequencies, mean_entropy
 
 Batch = dict[StageName, dict[str, Tensor]]

@@ -9,9 +9,10 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ..generator_parts.windows import SECTION_S, Window, windows
+from .condition import Condition
 from .config import SEMANTIC_FRAME_RATE, StageName
 from .sampling import Randomness, Sampling
-from .stage import Condition, MusicLMStage
+from .stage import MusicLMStage
 
 Prompt = tuple[Tensor | None, Tensor]
 """Semantic (batch, 1, n) and acoustic (batch, n_quantizers, 2 n) codes to continue; a single stage needs the latter."""
