@@ -21,6 +21,16 @@ from typing import Any
 
 FOLDER = Path(__file__).parent / "results"
 
+SETS = {"rendered": "composed pieces", "recorded": "recorded clips", "original": "the clips themselves"}
+"""What the ends of figures' names are called in results."""
+
+
+def in_words(name: str, said: dict[str, str]) -> str:
+    """A figure's printed name as a question: its longest beginning that is ``said`` otherwise, then its other parts."""
+    begun = max((each for each in said if name == each or name.startswith(f"{each}_")), key=len)
+    rest = [part for part in name.removeprefix(begun).split("_") if part]
+    return ", ".join([said[begun], *(SETS.get(part, part) for part in rest)])
+
 
 class Results:
     """The rows of one benchmark, written whenever one is added.

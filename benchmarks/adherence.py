@@ -99,6 +99,7 @@ def main() -> None:
         model = _guided(model, given.guidance)
     if isinstance(model, JEN1):
         RESULTS.file = RESULTS.file.with_name("adherence_jen1.json")  # beside the rows of MusicLM
+        BARS["identification_recorded"] = "≥ 0.8"
     judges = {"" if i == 0 else f"_{each}": get_embedder(each) for i, each in enumerate(given.judge)}
     makers = {
         "rendered": lambda: composed(given.clips, given.seed, given.seconds),

@@ -23,7 +23,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from _results import Results
+from _results import Results, in_words
 from adherence import correlations, heard_by, through_codec
 
 import brain2music as b2m
@@ -42,6 +42,15 @@ from brain2music.simulation.music.render import write_corpus
 
 RESULTS = Results("anchored")
 SECONDS, EMBEDDING, SEED = 15.0, "mulan-small", 990_002
+SAID = {
+    "retrieval_10way": "ten-way identification of the track retrieved",
+    "denoised_10way": "ten-way identification of the track retrieved by the denoised embedding",
+    "codec_10way": "ten-way identification of the track retrieved, through the codec",
+    "direct_10way": "ten-way identification of music made of the embedding alone",
+    "anchored_10way": "ten-way identification of music made of the track",
+    "reranked_10way": "ten-way identification of the variation that the response makes likeliest",
+    "nearest_similarity": "similarity to the track",
+}
 WAYS = ("vary", "inpaint", "continue")
 NEARNESS = ("similarity", "correlation")
 
@@ -92,7 +101,7 @@ def judge_all(model: JEN1, folder: Path, given: argparse.Namespace) -> None:
         near, copied = (float(np.mean([each.source[f"anchor_{key}"] for each in made])) for key in NEARNESS)
         print(f"nearest_similarity_{name}: {near:.4f}  (waveforms correlate {copied:.3f})")
         note = f"simulated; waveforms correlate {copied:.3f}"
-        RESULTS.add(f"nearest similarity {name.replace('_', ' ')}", near, n=len(made), note=note)
+        RESULTS.add(in_words(f"nearest_similarity_{name}", SAID), near, n=len(made), note=note)
     if given.reranked:
         strength = given.strength[len(given.strength) // 2]
         anchored = AnchoredGenerator(model, lambda _: by_decoded, "vary", strength)
@@ -133,7 +142,7 @@ def _report(name: str, sounds: list[Waveform], true: np.ndarray, judge: Embedder
     low, high = bootstrap_interval(scores, np.random.default_rng(0))
     print(f"{name}: {scores.mean():.4f}  [{low:.4f}, {high:.4f}]", flush=True)
     note = "simulated brain; chance 0.1"
-    RESULTS.add(name.replace("_", " "), scores.mean(), n=len(scores), low=low, high=high, note=note)
+    RESULTS.add(in_words(name, SAID), scores.mean(), n=len(scores), low=low, high=high, note=note)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import os
 from pathlib import Path
 
 import numpy as np
-from _results import Results
+from _results import Results, in_words
 from adherence import composed, recordings
 
 from brain2music.audio.io import resample
@@ -35,6 +35,14 @@ RESULTS = Results("inpaint")
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))
 SECONDS, START, STOP = 15.0, 5.0, 10.0
 SEAM_S = 0.02
+SAID = {
+    "gap_over_silence": "log-mel distance in the gap, over that of silence",
+    "gap_over_crossfade": "log-mel distance in the gap, over that of a cross-fade of both sides",
+    "gap_over_copy": "log-mel distance in the gap, over that of the five seconds before it",
+    "seam_db": "jump of the level at seams beyond the clip's own",
+    "gap_identification": "gap identified with its surroundings",
+    "continuation_identification": "continuation identified with its beginning",
+}
 BARS = {"gap_over": "< 1", "seam_db": "≤ 1", "identification": "≥ 0.85"}
 
 
@@ -131,7 +139,7 @@ def _identified(name: str, made: np.ndarray, own: np.ndarray) -> None:
 def _report(name: str, value: float, n: int, **more: object) -> None:
     bar = "" if name.endswith("_original") else next((bar for part, bar in BARS.items() if part in name), "")
     print(f"{name}: {value:.4f}", flush=True)
-    RESULTS.add(name.replace("_", " "), value, n=n, bar=bar, **more)
+    RESULTS.add(in_words(name, SAID), value, n=n, bar=bar, **more)
 
 
 if __name__ == "__main__":

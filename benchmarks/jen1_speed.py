@@ -4,7 +4,7 @@
 
 * ``seconds_for_15s``: clock time of 15 s of music from an embedding, the model's default steps, on all cores; the
   median of three, without loading.
-* ``identification_at_N_steps``: composed pieces made again from their embeddings in N steps, identified by musicnn-MTT
+* ``identification_N steps``: composed pieces made again from their embeddings in N steps, identified by musicnn-MTT
   as in adherence.py, one sample of each; and the seconds that it takes.
 * ``memory_60s_over_15s``: peak memory of a process that makes 60 s over that of one that makes 15 s.
 """
@@ -17,7 +17,7 @@ import sys
 import time
 
 import numpy as np
-from _results import Results
+from _results import Results, in_words
 from adherence import composed
 
 from brain2music.metrics.ranking import identification_by_clip, similarity
@@ -30,6 +30,11 @@ from brain2music.models.generators import get_generator
 
 RESULTS = Results("jen1_speed")
 SECONDS = 15.0
+SAID = {
+    "seconds_for_15s": "time for 15 s of music",
+    "memory_60s_over_15s": "peak memory of 60 s of music over that of 15 s",
+    "identification": "identification of composed pieces",
+}
 
 
 def main() -> None:
@@ -65,7 +70,7 @@ def main() -> None:
         spent = (time.perf_counter() - began) / len(made)
         heard = np.stack([judge.embed(each.waveform[0], each.sample_rate).mean(axis=0) for each in made])
         scores = identification_by_clip(similarity((heard - mean) / scale, (true - mean) / scale))
-        _report(f"identification_at_{steps}_steps", float(scores.mean()), len(scores), note=f"{spent:.2f} s a piece")
+        _report(f"identification_{steps} steps", float(scores.mean()), len(scores), note=f"{spent:.2f} s a piece")
 
 
 def _seconds(model: Generator, vector: np.ndarray) -> float:
@@ -82,7 +87,7 @@ def _peak(generator: str, seconds: float) -> float:
 
 def _report(name: str, value: float, n: int, **more: object) -> None:
     print(f"{name}: {value:.4f}  {more.get('note', '')}", flush=True)
-    RESULTS.add(name.replace("_", " "), value, n=n, **more)
+    RESULTS.add(in_words(name, SAID), value, n=n, **more)
 
 
 if __name__ == "__main__":

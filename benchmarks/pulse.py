@@ -17,7 +17,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from _results import Results
+from _results import Results, in_words
 from adherence import REAL_DATA, composed, open_generator, recordings, through_codec
 
 from brain2music.metrics import Rhythm, bootstrap_interval, rhythm, tempi_agree
@@ -26,6 +26,16 @@ from brain2music.models.generator_parts.prompts import embed_sounds
 from brain2music.models.generators import generate_from_embeddings
 from brain2music.models.jen1.model import JEN1
 
+SAID = {
+    "pulse": "pulse",
+    "pulse_of_the_clips": "pulse of the clips",
+    "pulse_ratio": "pulse over that of the clip",
+    "pulse_codec": "pulse of the clips through the codec",
+    "pulse_white_noise": "pulse of white noise",
+    "tempo_agreement": "tempo that agrees with the clip's",
+    "onsets_ratio": "onsets per second over the clip's",
+    "strength_ratio": "strength of onsets over the clip's",
+}
 BARS = {"pulse": "≥ 0.5", "pulse_ratio": "≥ 0.75", "tempo_agreement": "≥ 0.5"}
 
 
@@ -78,8 +88,7 @@ def report(results: Results, name: str, clips: list[Rhythm], pieces: list[Rhythm
 def show(results: Results, name: str, value: float, **more: object) -> None:
     """Print a figure and add it to the results."""
     print(f"{name}: {value:.3f}" + (f"  ({more['note']})" if more.get("note") else ""), flush=True)
-    words = name.replace("_rendered", ", composed pieces").replace("_recorded", ", recorded clips").replace("_", " ")
-    results.add(words, float(value), bar=BARS.get(name.rpartition("_")[0], ""), **more)
+    results.add(in_words(name, SAID), float(value), bar=BARS.get(name.rpartition("_")[0], ""), **more)
 
 
 def _wave(piece: object) -> tuple[np.ndarray, int]:

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from _gtzan import validation_clips
-from _results import Results
+from _results import Results, in_words
 from adherence import REAL_DATA, heard_by, open_generator
 
 from brain2music.metrics import bootstrap_interval, identification_by_clip, similarity
@@ -36,7 +36,14 @@ from brain2music.models.musicnn.musicnn_embedder import MusicnnEmbedder
 
 PROMPTS = Path(__file__).with_name("text_prompts.tsv")
 """Prompts of ten genres, from a plain phrase to three words, with the tags of the judges that fit them."""
-BARS = {"tags_agree": "≥ 0.6", "caption_identification": "≥ 0.7", "near_silent": "≤ 0.01"}
+SAID = {
+    "near_silent": "pieces that are nearly silent",
+    "tags_agree": "what was asked for is among the five strongest tags, standardised over pieces",
+    "tags_agree_plain": "what was asked for is among the five strongest tags",
+    "caption_identification": "music of a caption identified with the caption's clip",
+    "clip_by_caption": "caption identified with its clip, without music",
+}
+BARS = {"tags_agree": "≥ 0.6", "tags_agree_plain": "≥ 0.6", "caption_identification": "≥ 0.7", "near_silent": "≤ 0.01"}
 SILENT_DB, TOP = -50.0, 5
 AT_ONCE = 4
 
@@ -145,7 +152,7 @@ def show(results: Results, name: str, scores: np.ndarray, note: str = "") -> Non
     low, high = bootstrap_interval(scores, np.random.default_rng(0))
     print(f"{name}: {scores.mean():.4f}  [{low:.4f}, {high:.4f}], n = {len(scores)}" + (f", {note}" if note else ""))
     bar = BARS.get(name.partition("_musicnn")[0], "")
-    results.add(name.replace("_", " "), float(scores.mean()), low=low, high=high, n=len(scores), bar=bar, note=note)
+    results.add(in_words(name, SAID), float(scores.mean()), low=low, high=high, n=len(scores), bar=bar, note=note)
 
 
 if __name__ == "__main__":
