@@ -91,12 +91,24 @@ def test_the_less_noise_the_nearer_to_the_anchor(model: JEN1, folder: Path) -> N
 
 
 def test_a_filled_anchor_keeps_its_ends(model: JEN1, folder: Path) -> None:
-    made = AnchoredGenerator(model, retrieve_from(folder), "inpaint").generate(VECTORS[:1], seconds=SECONDS)[0]
+    anchored = AnchoredGenerator(model, lambda _: [[Anchor(folder / "0.wav", 0.9)]], "inpaint")
+    made = anchored.generate(VECTORS[:1], seconds=SECONDS)[0]
     sound, _ = Anchor(folder / "0.wav", 0.9).sound(SECONDS)
     quarter = round(0.7 * SECONDS / 4 * RATE)
     assert np.array_equal(made.waveform[0, :quarter], sound[:quarter])
     assert np.array_equal(made.waveform[0, -quarter:], sound[-quarter:])
     assert made.source["anchor_correlation"] > 0.3
+
+
+def test_what_is_filled_lies_between_the_beginning_of_one_anchor_and_the_end_of_the_next(
+    model: JEN1, folder: Path
+) -> None:
+    made = AnchoredGenerator(model, retrieve_from(folder), "inpaint").generate(VECTORS[:1], seconds=SECONDS)[0]
+    (first, _), (last, _) = (Anchor(folder / name, 0.9).sound(SECONDS) for name in ("0.wav", "2.wav"))
+    quarter = round(0.7 * SECONDS / 4 * RATE)
+    assert np.array_equal(made.waveform[0, :quarter], first[:quarter])
+    assert np.array_equal(made.waveform[0, -quarter:], last[-quarter:])
+    assert (made.source["anchor"], made.source["anchor_after"]) == ("0.wav", "2.wav")
 
 
 def test_digests_tell_apart_what_decides_the_result(model: JEN1, folder: Path) -> None:

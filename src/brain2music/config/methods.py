@@ -115,8 +115,9 @@ class GenerationConfig(Section):
     )
     anchored: Literal["vary", "inpaint", "continue"] | None = Field(
         None,
-        description="Make music from tracks of the gallery that the embedding retrieves: vary them, fill their middle "
-        "anew, or continue them (RAG-Audio 2026); default from the embedding alone.",
+        description="Make music from tracks of the gallery that the embedding retrieves: vary them, fill the middle "
+        "between the beginning of one and the end of the next, or continue them (RAG-Audio 2026); default from the "
+        "embedding alone.",
     )
     n_anchors: int = Field(1, ge=1, description="Tracks that are retrieved for each clip; samples take them in turn.")
     anchor_strength: float = Field(

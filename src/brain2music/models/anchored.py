@@ -5,7 +5,7 @@ finds only music that exists. Between them (RAG-Audio 2026, Ciferri et al. 2025)
 embedding, and
 
 * ``vary`` one: begin its diffusion at the track's latents with noise;
-* ``inpaint`` between the beginning and the end of one;
+* ``inpaint`` between the beginning of one and the end of the next, or of the same where one is retrieved;
 * ``continue`` one, and keep what is new;
 * choose among several results by the likelihood of the measured response under an encoding model (:mod:`.choosing`).
 
@@ -147,8 +147,9 @@ class AnchoredGenerator(BaseGenerator):
     def _pieces(self, request: PieceRequest) -> Iterator[Reconstruction]:
         """Pieces of the nearest anchors of every item, taken in turn.
 
-        Origins name the anchor, and have ``anchor_similarity``, the cosine similarity of the result with its anchor in
-        the space of the generator, and ``anchor_correlation``, the largest correlation of their waveforms at any lag.
+        Origins name the anchor (and ``anchor_after``, whose end what was inpainted keeps), and have
+        ``anchor_similarity``, the cosine similarity of the result with its anchor in the space of the generator, and
+        ``anchor_correlation``, the largest correlation of their waveforms at any lag.
         """
         if request.embedding is None or request.text is not None or request.like is not None:
             raise InputError("anchors are retrieved by an embedding", hint="give one, and no text or recording")
@@ -163,9 +164,10 @@ class AnchoredGenerator(BaseGenerator):
         def each() -> Iterator[Reconstruction]:
             for item, anchors in enumerate(found):
                 for sample in range(request.n_samples):
-                    anchor, number = anchors[sample % len(anchors)], request.first_item + item
+                    anchor, after = (anchors[(sample + i) % len(anchors)] for i in range(2))
+                    number = request.first_item + item
                     asked = request.seconds, request.seed, number, sample
-                    piece, sound = self._make(anchor, prompts.vectors[item], *asked)
+                    piece, sound = self._make(anchor, after, prompts.vectors[item], *asked)
                     counted()
                     origin = {
                         **{"item": number, "draw": sample, **prompts.origins[item]},
@@ -173,14 +175,15 @@ class AnchoredGenerator(BaseGenerator):
                         **self._nearness(piece, sound),
                     }
                     origin |= {"strength": self.strength} if self.how == "vary" else {}
+                    origin |= {"anchor_after": after.file.name} if self.how == "inpaint" else {}
                     yield replace(piece, source={**piece.source, **origin})
 
         return each()
 
     def _make(
-        self, anchor: Anchor, vector: torch.Tensor, seconds: float, seed: int, item: int, sample: int
+        self, anchor: Anchor, after: Anchor, vector: torch.Tensor, seconds: float, seed: int, item: int, sample: int
     ) -> tuple[Reconstruction, Waveform]:
-        """A piece of an anchor, and the anchor's sound that it is compared with."""
+        """A piece of an anchor, or of two, and the sound of anchors that it is compared with."""
         own_seed = int(np.random.SeedSequence([seed, item, sample]).generate_state(1)[0])
         sound = anchor.sound(seconds)
         model: Any = self.inner
@@ -189,6 +192,7 @@ class AnchoredGenerator(BaseGenerator):
             new = whole.waveform[:, -round(seconds * whole.sample_rate) :]
             return self._at_own_rate(replace(whole, waveform=new), seconds), sound
         if self.how == "inpaint":
+            sound = _half_and_half(sound, after.sound(seconds))
             (made,) = model.fill(sound, [(seconds / 4, 3 * seconds / 4)], seed=own_seed)
             return self._at_own_rate(made, seconds), sound
         return vary_sound(model, sound, vector, self.strength, seed, item, sample), sound
@@ -206,6 +210,13 @@ class AnchoredGenerator(BaseGenerator):
         made, true = torch.nn.functional.normalize(embedded, dim=1)
         correlation = waveform_correlation(sound, anchor)
         return {"anchor_similarity": float(made @ true), "anchor_correlation": correlation}
+
+
+def _half_and_half(first: Waveform, second: Waveform) -> Waveform:
+    """The first half of one sound and the second half of another, at the sample rate of the first."""
+    wave, sample_rate = first
+    middle, other = len(wave) // 2, mono_at(*second, sample_rate)
+    return np.concatenate([wave[:middle], other[middle : len(wave)]]), sample_rate
 
 
 def waveform_correlation(first: Waveform, second: Waveform, sample_rate: int = 8000) -> float:
