@@ -41,7 +41,7 @@ TABLES = (
             "design": "The events of ds003720",
             "designs": "Studies of other designs, and another TR",
             "natsound165": "Real responses of low rank (natsound165), decoded in folds",
-            "surprisal": "Expectation beside a tagger (natsound165)",
+            "surprisal": "Expectation beside a tagger (real responses, and a simulated listener)",
             "recorded_study": "Simulated brain, real events, recorded music",
             "quick_seeds": "Simulated studies of the demo's size",
             "simulated_snr": "Simulated responses at the strength of published ones",
@@ -137,6 +137,7 @@ TABLES = (
             "text_adherence_jen1": "What jen1-small makes of texts",
             "anchored": "Music from what was retrieved (simulated brain)",
             "jen1_speed": "Speed and memory",
+            "jen1_ablation": "The parts of JEN-1, one added to the others (small models of 500 steps)",
         },
     ),
 )
