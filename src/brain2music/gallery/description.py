@@ -13,7 +13,7 @@ from typing import Any, cast
 import pandas as pd
 
 from .._utils.errors import InputError
-from .._utils.files import parse_json
+from .._utils.files import digest_file, parse_json
 from .storage import Store
 
 FORMAT = 3
@@ -78,3 +78,12 @@ def locations(tracks: pd.DataFrame, description: dict[str, Any]) -> list[str]:
     """The absolute path of the file of every track, as :func:`brain2music.audio.paths.as_text` returns them."""
     roots = [source["root"] for source in description["sources"]]
     return [os.path.join(roots[source], path) for source, path in zip(tracks["source"], tracks["path"], strict=True)]
+
+
+def require_whole(path: Path, state: dict[str, Any], check: bool) -> None:
+    """Compare a file of an index with its described size, and where ``check`` with its digest; :class:`InputError`."""
+    if not path.is_file() or path.stat().st_size != state["bytes"]:
+        found = path.stat().st_size if path.is_file() else 0
+        raise InputError(f"this file cannot be read: {found} of {state['bytes']} bytes", path, "build it again")
+    if check and digest_file(path) != state["sha256"]:
+        raise InputError("this file cannot be read: its contents have changed", path, "build the gallery again")

@@ -10,7 +10,8 @@ import pandas as pd
 from jaxtyping import Int
 
 from .._utils.errors import InputError
-from .gallery import DUPLICATES, Gallery
+from .duplicate_marks import write_marks
+from .gallery import Gallery
 from .lock import lock_gallery
 from .storage import Store
 
@@ -119,11 +120,9 @@ def mark_duplicates(gallery: Gallery, cosine: float = 0.98, seconds: float = 1.0
     [True, False, True, True]
     """
     found = find_duplicates(gallery, cosine, seconds)
-    contents = dict(zip(gallery.tracks["track"], gallery.tracks["sha256"], strict=True))
-    marks = found.assign(sha256=found["track"].map(contents), of_sha256=found["duplicate_of"].map(contents))
     store = Store(gallery.root)
     with lock_gallery(store, "marking duplicates"):
-        store.write(DUPLICATES, marks.to_csv(sep="\t", index=False).encode())
+        write_marks(store, found, gallery.tracks)
     return found
 
 

@@ -11,7 +11,6 @@
 The folder may be on object storage; files are then copied once when they are read.
 """
 
-import io
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,16 +23,15 @@ import pandas as pd
 from jaxtyping import Bool, Float, Float32, Int
 
 from .._utils.errors import Brain2MusicWarning, InputError
-from .._utils.files import digest_file
 from ..embeddings.embeddings import DecodedEmbeddings, Embeddings, EmbeddingSpace
 from .ann import AnnIndex, Measured
-from .description import ANN, TRACKS, VECTORS, WINDOWS, locations, read_description, read_tracks
+from .description import ANN, TRACKS, VECTORS, WINDOWS, locations, read_description, read_tracks, require_whole
+from .directions import directions, directions_about
+from .duplicate_marks import read_marks
 from .mapped_arrays import map_arrays
 from .patterns import matching, matching_tracks
-from .search import ExactIndex, Prepare, as_float32
+from .search import ExactIndex
 from .storage import Store
-
-DUPLICATES = "duplicates.tsv"
 
 EXACT_ROWS = 3_000_000
 """The most rows that are searched exactly, which takes about 0.3 s for 60 queries."""
@@ -163,10 +161,10 @@ class Gallery:
             raise InputError("this gallery is unfinished", store.root, "run the same build again: it resumes")
         files = {name: store.fetch(f"{index}/{name}", state["sha256"]) for name, state in description["files"].items()}
         for name, path in files.items():
-            _require_whole(path, description["files"][name], check)
+            require_whole(path, description["files"][name], check)
         arrays, tracks = map_arrays(files[VECTORS]), read_tracks(files[TRACKS])
         settings = description["settings"]
-        tracks = tracks.assign(path=locations(tracks, description), duplicate_of=_duplicates(store, tracks))
+        tracks = tracks.assign(path=locations(tracks, description), duplicate_of=read_marks(store, tracks))
         tracks = tracks.drop(columns=["source", "bytes", "modified_ns"], errors="ignore")
         measured = description["files"].get(ANN, {}).get("measured")
         return cls(
@@ -275,7 +273,7 @@ class Gallery:
             raise InputError("no track passes the filters", self.folder, "loosen the filters or add music")
         centre = np.broadcast_to(self.mean if centre is None else centre, self.mean.shape)
         index = self._index(centre)
-        indices, cosines = index.search(_centre_and_scale(queries, centre), min(k, found), where)
+        indices, cosines = index.search(directions(queries, centre), min(k, found), where)
         return Hits(indices, np.clip(cosines, -1, 1).astype(np.float32))
 
     def select(
@@ -404,45 +402,3 @@ class Gallery:
             self._indices.clear()
             self._indices[key] = ExactIndex(self.vectors, prepare=directions_about(centre))
         return self._indices[key]
-
-
-def directions_about(centre: Float[np.ndarray, " dims"]) -> Prepare:
-    """Make a function that centres rows and scales them to length 1; rows at the centre become 0."""
-    return lambda rows: _centre_and_scale(rows, centre)
-
-
-def _centre_and_scale(
-    rows: Float[np.ndarray, "n dims"], centre: Float[np.ndarray, " dims"]
-) -> Float32[np.ndarray, "n dims"]:
-    rows = (as_float32(rows) - centre).astype(np.float32, copy=False)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(lengths > 0, lengths, np.float32(1))
-
-
-def _require_whole(path: Path, state: dict[str, Any], check: bool) -> None:
-    if not path.is_file() or path.stat().st_size != state["bytes"]:
-        found = path.stat().st_size if path.is_file() else 0
-        raise InputError(f"this file cannot be read: {found} of {state['bytes']} bytes", path, "build it again")
-    if check and digest_file(path) != state["sha256"]:
-        raise InputError("this file cannot be read: its contents have changed", path, "build the gallery again")
-
-
-def _duplicates(store: Store, tracks: pd.DataFrame) -> pd.Series:
-    """The track that each track repeats, or ""; marks are valid as long as the contents of both are unchanged."""
-    if not store.exists(DUPLICATES):
-        return pd.Series("", tracks.index)
-    try:
-        found = pd.read_csv(io.BytesIO(store.read(DUPLICATES)), sep="\t", dtype=str, keep_default_na=False)
-        if "sha256" not in found:  # of an earlier format
-            found = found.assign(sha256="", of_sha256="")
-        marks = list(zip(found["track"], found["duplicate_of"], found["sha256"], found["of_sha256"], strict=True))
-    except (ValueError, KeyError) as error:
-        what = f"{DUPLICATES} cannot be read ({error})"
-        raise InputError(what, store.root, "run `brain2music gallery duplicates` again, or remove the file") from None
-    contents = dict(zip(tracks["track"], tracks["sha256"], strict=True))
-    valid = {
-        track: original
-        for track, original, sha256, original_sha256 in marks
-        if contents.get(track) == sha256 and contents.get(original) == original_sha256
-    }
-    return tracks["track"].map(valid).fillna("")

@@ -13,8 +13,9 @@ import pandas as pd
 from .._utils.files import digest_file
 from .ann import AnnIndex
 from .description import ANN, TRACKS, VECTORS, WINDOWS
+from .directions import directions_about
 from .existing import index_file
-from .gallery import EXACT_ROWS, directions_about
+from .gallery import EXACT_ROWS
 from .mapped_arrays import create_arrays, map_arrays
 from .shards import read_shard
 from .storage import Store
