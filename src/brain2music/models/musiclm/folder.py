@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -27,6 +27,9 @@ from .sampling import Sampling
 from .semantic import SemanticTokenizer
 from .stage import MusicLMStage
 
+if TYPE_CHECKING:
+    from .model import MusicLM
+
 CONFIG = "config.json"
 VOCODER = "griffin-lim"
 """Default vocoder of models on mel tokens: nothing has to be installed."""
@@ -46,6 +49,23 @@ def write_config(
     settings = {"model": "MusicLM", "plan": stage_set, "sampling": chosen}
     codec_settings = {"codec": codec, "codec_sha256": codec_sha256, "vocoder": VOCODER}
     write_json(folder / CONFIG, {**settings, **codec_settings, "provenance": provenance})
+
+
+def write_parts(model: "MusicLM", folder: Path, codec: str, provenance: dict[str, Any]) -> None:
+    """Write a model's folder; see :meth:`.model.MusicLM.save_pretrained`."""
+    for name, stage in model.stages.items():
+        stage.save_pretrained(folder / name, half=True)
+    model.conditioner.save(folder)
+    if model.semantic is not None:
+        model.semantic.save(folder)
+    if model.post_net is not None:
+        model.post_net.save_pretrained(folder / POST_NET, half=True)
+    if model.postfilter is not None:
+        model.postfilter.save(folder)
+    if model.pace is not None:
+        model.pace.save(folder)
+    stage_set: StageSet = "single" if "acoustic" in model.stages else "three"
+    write_config(folder, stage_set, codec, codec_digest(codec), provenance, model.sampling)
 
 
 def read_parts(

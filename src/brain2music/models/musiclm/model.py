@@ -24,7 +24,6 @@ from ..abilities import Abilities
 from ..base_editor import BaseEditor, EditRequest
 from ..base_generator import PieceRequest
 from ..codec_parts.codes import Codes, TokenCodec
-from ..codecs import codec_digest
 from ..generator_parts.clock import CLOCK, echoed_clock
 from ..generator_parts.inputs import AudioInput
 from ..generator_parts.metronome import Metronome, described
@@ -43,17 +42,16 @@ from ..generator_parts.prompts import (
 from ..generator_parts.windows import SECTION_S
 from ..mel_tokens.model import MelTokenCodec
 from ..own_generators import musiclm_abilities
-from .condition import Conditioner
-from .config import StageName, StageSet
+from .condition import Condition, Conditioner
+from .config import StageName
 from .continuation import continue_recording
-from .folder import read_parts, write_config
+from .folder import read_parts, write_parts
 from .origin import origin
-from .post_net import FOLDER as POST_NET
 from .post_net import MelPostNet
 from .postfilter import Postfilter
 from .sampling import Randomness, Sampling
 from .semantic import MusicnnFrames, SemanticTokenizer
-from .stage import Condition, MusicLMStage
+from .stage import MusicLMStage
 from .writer import Prompt, Writer
 
 BATCH = 16
@@ -247,21 +245,8 @@ class MusicLM(BaseEditor):
         Path
             The folder.
         """
-        folder = Path(folder)
-        for name, stage in self.stages.items():
-            stage.save_pretrained(folder / name, half=True)
-        self.conditioner.save(folder)
-        if self.semantic is not None:
-            self.semantic.save(folder)
-        if self.post_net is not None:
-            self.post_net.save_pretrained(folder / POST_NET, half=True)
-        if self.postfilter is not None:
-            self.postfilter.save(folder)
-        if self.pace is not None:
-            self.pace.save(folder)
-        stage_set: StageSet = "single" if "acoustic" in self.stages else "three"
-        write_config(folder, stage_set, codec, codec_digest(codec), provenance or {}, self.sampling)
-        return folder
+        write_parts(self, Path(folder), codec, provenance or {})
+        return Path(folder)
 
     @classmethod
     def from_pretrained(
