@@ -3,7 +3,6 @@
 Every stage is a model with its own optimizer, so that one command trains all three, or any of them.
 """
 
-import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,8 +21,9 @@ from ...training.schedule import cosine, set_lr
 from ..codecs import get_token_codec
 from ..generator_parts.clock import CLOCK, hide_clock
 from ..generator_parts.pace import FEWEST_TEMPI, Pace
-from .condition import Condition, Conditioner
+from .condition import Conditioner
 from .config import STAGES, Size, StageConfig, StageName, StageSet, Vocabulary, stage_configs
+from .crops import Crops, arguments_of, random_crops, random_shown
 from .folder import n_quantizers_of, write_config
 from .initialise import initialise_from
 from .model import MusicLM
@@ -32,7 +32,7 @@ from .semantic import SemanticTokenizer
 from .stage import MusicLMStage
 from .token_shards import TokenData, code_frequencies, mean_entropy
 
-Batch = dict[StageName, dict[str, Tensor]]
+Batch = dict[StageName, Crops]
 _HELD_OUT = 0.03
 _VALIDATED = 128  # crops per stage
 
@@ -170,12 +170,12 @@ class MusicLMTask:
         lr = self.hparams.lr * cosine(engine.progress, step, warmup_steps=self.hparams.warmup_steps)
         for name, crops in batch.items():
             set_lr(self.optimizers[name], lr)
-            shown = _shown(len(crops["codes"]), self.hparams.condition_dropout, engine.device)
+            shown = random_shown(len(crops["codes"]), self.hparams.condition_dropout, engine.device)
             if self.configs[name].upstream == CLOCK:
                 hidden = hide_clock(crops["upstream"], ~shown.any(dim=1), self.hparams.clock_dropout)
                 crops = {**crops, "upstream": hidden}
             with engine.autocast():
-                loss = -self.models[name](*_arguments(crops, shown)).mean()
+                loss = -self.models[name](*arguments_of(crops, shown)).mean()
             engine.backward(loss)
             norm = engine.step(self.optimizers[name], clip=1.0)
             logged[name] = loss.detach()
@@ -239,24 +239,8 @@ class MusicLMTask:
                 )
         return None
 
-    def _crops(self, name: StageName, pieces: np.ndarray, count: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        """Tokens and conditions of random crops."""
-        config, step_s = self.configs[name], self.data.step_s
-        rows: list[tuple[Tensor, ...]] = []
-        for piece in (self.data.piece(int(i)) for i in rng.choice(pieces, count)):
-            seconds = piece["codes"].shape[1] / self.data.frame_rate
-            grid = step_s if config.condition and config.crop_s >= self.data.window_s else 2 / config.frame_rate
-            start = grid * int(rng.integers(math.floor((seconds - config.crop_s) / grid + 1e-6) + 1))
-            vector = self.data.embedding(piece["windows"], start, config.crop_s)
-            rows.append((*_stage_tokens(piece, start, config, self.data.frame_rate), vector))
-        upstream, codes, vectors = (torch.stack(column) for column in zip(*rows, strict=True))
-        condition = self.conditioner(vectors)
-        return {
-            "upstream": upstream.long(),
-            "codes": codes.long(),
-            "tokens": condition.tokens,
-            "vector": condition.vector,
-        }
+    def _crops(self, name: StageName, pieces: np.ndarray, count: int, rng: np.random.Generator) -> Crops:
+        return random_crops(self.data, self.conditioner, self.configs[name], pieces, count, rng)
 
     def _batch_size(self, name: StageName) -> int:
         return max(1, round(self.hparams.batch[name] / self.batch_divisor))
@@ -336,41 +320,10 @@ def _configs(
     }
 
 
-def _stage_tokens(
-    piece: dict[str, Tensor], start: float, config: StageConfig, frame_rate: float
-) -> tuple[Tensor, Tensor]:
-    """Upstream tokens and predicted tokens of a stage, of a crop of a piece that starts at ``start`` seconds."""
-    first, semantic = round(start * frame_rate), slice(round(start * 25), round((start + config.crop_s) * 25))
-    codes = piece["codes"][:, first : first + round(config.crop_s * frame_rate)]
-    nothing = codes[:0]
-    if config.name == "semantic":
-        return nothing, piece["semantic"][None, semantic]
-    if config.name == "coarse":
-        return piece["semantic"][None, semantic], codes[: config.n_quantizers]
-    if config.name == "acoustic":
-        return (piece["clock"][:, first : first + codes.shape[1]] if config.upstream == CLOCK else nothing), codes
-    return codes[: config.first_quantizer], codes[config.first_quantizer :]
-
-
-def _arguments(crops: Mapping[str, Tensor], shown: Tensor) -> tuple[Condition, Tensor | None, Tensor]:
-    upstream = crops["upstream"] if crops["upstream"].shape[1] else None
-    return Condition(crops["tokens"], crops["vector"], shown), upstream, crops["codes"]
-
-
-def _shown(count: int, condition_dropout: tuple[float, float, float], device: torch.device) -> Tensor:
-    """Random choice of whether tokens and vector are shown, (count, 2)."""
-    none, tokens, vector = condition_dropout
-    draw = torch.rand(count, device=device)
-    only_tokens = (draw >= none) & (draw < none + tokens)
-    only_vector = (draw >= none + tokens) & (draw < none + tokens + vector)
-    both = draw >= none + tokens + vector
-    return torch.stack([only_tokens | both, only_vector | both], dim=1)
-
-
-def _loss(model: nn.Module, crops: dict[str, Tensor], shown: tuple[bool, bool], device: torch.device) -> float:
+def _loss(model: nn.Module, crops: Crops, shown: tuple[bool, bool], device: torch.device) -> float:
     total, count = 0.0, len(crops["codes"])
     for first in range(0, count, 32):
         part = {name: value[first : first + 32].to(device) for name, value in crops.items()}
         mask = torch.tensor([shown], device=device).expand(len(part["codes"]), 2)
-        total += float(-model(*_arguments(part, mask)).mean()) * len(part["codes"])
+        total += float(-model(*arguments_of(part, mask)).mean()) * len(part["codes"])
     return total / count
