@@ -11,10 +11,11 @@ from brain2music.audio.io import write_audio
 from brain2music.embeddings.embeddings import EmbeddingSpace
 from brain2music.models.codecs import get_token_codec
 from brain2music.models.musiclm.condition import Condition, Conditioner
-from brain2music.models.musiclm.config import StageConfig, StageSet, Vocabulary, stage_configs
+from brain2music.models.musiclm.config import StageSet, Vocabulary, stage_configs
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.semantic import Clusters, SemanticTokenizer
 from brain2music.models.musiclm.stage import MusicLMStage
+from brain2music.models.musiclm.stage_config import StageConfig
 from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 
 WORDS = Vocabulary(

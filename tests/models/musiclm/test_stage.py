@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from brain2music.models.musiclm.condition import Condition
-from brain2music.models.musiclm.config import StageConfig, StageName, stage_configs
+from brain2music.models.musiclm.config import stage_configs
 from brain2music.models.musiclm.sampling import Sampling, apply_guidance, sample_codes
 from brain2music.models.musiclm.stage import MusicLMStage
+from brain2music.models.musiclm.stage_config import StageConfig, StageName
 from brain2music.models.musiclm.training_noise import with_token_noise
 from brain2music.models.musiclm.transformer import BUCKETS, Transformer, bucket
 

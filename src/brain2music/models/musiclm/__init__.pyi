@@ -1,9 +1,9 @@
 from .condition import Condition as Condition
-from .config import StageConfig as StageConfig
 from .config import Vocabulary as Vocabulary
 from .config import stage_configs as stage_configs
 from .model import MusicLM as MusicLM
 from .sampling import Sampling as Sampling
 from .stage import MusicLMStage as MusicLMStage
+from .stage_config import StageConfig as StageConfig
 from .surprisal import Expectation as Expectation
 from .surprisal import MusicLMSurprisal as MusicLMSurprisal

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..generator_parts.clock import CLOCK
 from .condition import Condition, Conditioner
-from .config import StageConfig
+from .stage_config import StageConfig
 from .token_shards import TokenData
 
 Crops = dict[str, Tensor]

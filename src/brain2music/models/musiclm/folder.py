@@ -18,7 +18,7 @@ from ..generator_parts.pace import Pace
 from ..mel_tokens.griffin_lim import INVERSE
 from .condition import FILE as CONDITION
 from .condition import Conditioner
-from .config import STAGES, StageName, StageSet
+from .config import STAGES, StageSet
 from .post_net import FOLDER as POST_NET
 from .post_net import MelPostNet
 from .postfilter import FILE as POSTFILTER
@@ -26,6 +26,7 @@ from .postfilter import Postfilter
 from .sampling import Sampling
 from .semantic import SemanticTokenizer
 from .stage import MusicLMStage
+from .stage_config import StageName
 
 if TYPE_CHECKING:
     from .model import MusicLM

@@ -43,7 +43,6 @@ from ..generator_parts.windows import SECTION_S
 from ..mel_tokens.model import MelTokenCodec
 from ..own_generators import musiclm_abilities
 from .condition import Condition, Conditioner
-from .config import StageName
 from .continuation import continue_recording
 from .folder import read_parts, write_parts
 from .origin import origin
@@ -52,6 +51,7 @@ from .postfilter import Postfilter
 from .sampling import Randomness, Sampling
 from .semantic import MusicnnFrames, SemanticTokenizer
 from .stage import MusicLMStage
+from .stage_config import StageName
 from .writer import Prompt, Writer
 
 BATCH = 16

@@ -8,9 +8,9 @@ from torch.nn import functional
 from ..codec_parts.pretrained import Pretrained
 from ..generator_parts.clock import CLOCK, UNKNOWN, without_clock
 from .condition import Condition
-from .config import StageConfig
 from .patterns import Layout, arrange, layout
 from .sampling import CodeSampler, Randomness, Sampling
+from .stage_config import StageConfig
 from .stepping import Choice, step_through
 from .training_noise import past_dropout_mask, with_token_noise
 from .transformer import Transformer

@@ -22,7 +22,7 @@ from ..codecs import get_token_codec
 from ..generator_parts.clock import CLOCK, hide_clock
 from ..generator_parts.pace import FEWEST_TEMPI, Pace
 from .condition import Conditioner
-from .config import STAGES, Size, StageConfig, StageName, StageSet, Vocabulary, stage_configs
+from .config import STAGES, Size, StageSet, Vocabulary, stage_configs
 from .crops import Crops, arguments_of, random_crops, random_shown
 from .folder import n_quantizers_of, write_config
 from .initialise import initialise_from
@@ -30,6 +30,7 @@ from .model import MusicLM
 from .semantic import FILE as SEMANTIC
 from .semantic import SemanticTokenizer
 from .stage import MusicLMStage
+from .stage_config import StageConfig, StageName
 from .token_shards import TokenData, code_frequencies, mean_entropy
 
 Batch = dict[StageName, Crops]

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from ..generator_parts.windows import SECTION_S, Window, windows
 from .condition import Condition
-from .config import SEMANTIC_FRAME_RATE, StageName
+from .config import SEMANTIC_FRAME_RATE
 from .sampling import Randomness, Sampling
 from .stage import MusicLMStage
+from .stage_config import StageName
 
 Prompt = tuple[Tensor | None, Tensor]
 """Semantic (batch, 1, n) and acoustic (batch, n_quantizers, 2 n) codes to continue; a single stage needs the latter."""
