@@ -10,20 +10,19 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from queue import Queue
 from typing import Any
 
 import pandas as pd
 
 from .._utils.errors import InputError
+from .answer_table import COLUMNS, answer_row, read_trial
 from .design import TestDesign, Trial, plan_session
+from .group_commit import GroupCommit
 from .material import Reconstructed, material_digest
 
 FORMAT = 1
 KEPT = 256
 """Sessions whose trials stay in memory."""
-TOGETHER = 200
-"""Answers that are committed at once at most."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS test (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1), format INTEGER NOT NULL, study TEXT NOT NULL,
@@ -109,9 +108,7 @@ class AnswerStore:
         self.material = tuple(material)
         self._lock = threading.Lock()
         self._places: dict[str, Session] = {}
-        self._given: Queue[tuple[Future[bool], tuple[str, int, int, int, int]] | None] = Queue()
-        self._starting = threading.Lock()
-        self._writer: threading.Thread | None = None
+        self._commits = GroupCommit(self._commit, "answers")
         if not self.material and not self.path.is_file():
             raise InputError("there are no answers of a listening test", self.path, "run `brain2music serve` first")
         try:
@@ -232,32 +229,16 @@ class AnswerStore:
         Future
             Done when the answer is on the disk; its result is that of :meth:`answer`.
         """
-        given: Future[bool] = Future()
-        with self._starting:
-            if self._writer is None:
-                self._writer = threading.Thread(target=self._write, name="answers", daemon=True)
-                self._writer.start()
-        self._given.put((given, (session, number, answer, milliseconds, plays)))
-        return given
+        return self._commits.submit((session, number, answer, milliseconds, plays))
 
-    def _write(self) -> None:
-        """Commit the answers that are waiting, all at once, and tell of each when it is on the disk."""
-        while (first := self._given.get()) is not None:
-            waiting = [first]
-            while len(waiting) < TOGETHER and not self._given.empty():
-                if (more := self._given.get()) is None:
-                    self._given.put(None)
-                    break
-                waiting.append(more)
-            told: list[tuple[Future[bool], bool | Exception]] = []
-            try:
-                with self._writing() as base:
-                    told = [(given, self._keep(base, *values)) for given, values in waiting]
-            except Exception as error:
-                told = [(given, error) for given, _ in waiting]
-                self._places.clear()
-            for given, result in told:
-                given.set_exception(result) if isinstance(result, Exception) else given.set_result(result)
+    def _commit(self, answers: Sequence[tuple[str, int, int, int, int]]) -> list[bool | Exception]:
+        """Insert answers and commit them at once; whether each counts, or why it cannot be."""
+        try:
+            with self._writing() as base:
+                return [self._keep(base, *each) for each in answers]
+        except Exception:
+            self._places.clear()
+            raise
 
     def _keep(
         self, base: sqlite3.Connection, session: str, number: int, answer: int, milliseconds: int, plays: int
@@ -294,7 +275,7 @@ class AnswerStore:
         )
         with self._lock:
             rows = self._base.execute(query).fetchall()
-        return pd.DataFrame([_row(*row) for row in rows], columns=COLUMNS)
+        return pd.DataFrame([answer_row(*row) for row in rows], columns=COLUMNS)
 
     def listeners(self) -> int:
         """Count the listeners who began."""
@@ -303,9 +284,7 @@ class AnswerStore:
 
     def close(self) -> None:
         """Keep the answers that were given, and close the file."""
-        if self._writer is not None:
-            self._given.put(None)
-            self._writer.join()
+        self._commits.close()
         with self._lock:
             self._base.close()
 
@@ -316,7 +295,7 @@ class AnswerStore:
             if row is None:
                 return None
             query = "SELECT trial FROM trials WHERE session = ? ORDER BY number"
-            trials = tuple(_trial(text) for (text,) in self._base.execute(query, (session,)))
+            trials = tuple(read_trial(text) for (text,) in self._base.execute(query, (session,)))
             query = "SELECT COUNT(*) FROM answers WHERE session = ?"
             answered = int(self._base.execute(query, (session,)).fetchone()[0])
             while len(self._places) >= KEPT:
@@ -344,50 +323,6 @@ def count_answers(path: Path) -> int | None:
             return int(base.execute("SELECT COUNT(*) FROM answers").fetchone()[0])
     except sqlite3.Error:
         return None
-
-
-COLUMNS = (
-    *("listener", "trial", "task", "catch", "question", "scanned_subject", "embedding", "source", "clip", "genre"),
-    *("foil", "foil_genre", "same_origin", "pair", "place", "answer", "right", "seconds", "plays", "answered"),
-    *("headphones", "music_years"),
-)
-
-
-def _row(
-    listener: int, number: int, text: str, answer: int, milliseconds: int, plays: int, answered: str, about: str
-) -> tuple[Any, ...]:
-    trial, said = _trial(text), json.loads(about)
-    rating = trial.task == "similarity"
-    right = trial.is_right(answer)
-    return (
-        listener + 1,
-        number + 1,
-        trial.task,
-        trial.catch,
-        trial.question,
-        trial.subject,
-        trial.embedding,
-        trial.source,
-        trial.clip,
-        trial.genre,
-        trial.foil,
-        trial.foil_genre,
-        trial.same_origin,
-        trial.pair,
-        0 if trial.right is None else trial.right + 1,
-        answer if rating else answer + 1,
-        float("nan") if right is None else float(right),
-        milliseconds / 1000,
-        plays,
-        answered,
-        said.get("headphones"),
-        said.get("music_years"),
-    )
-
-
-def _trial(text: str) -> Trial:
-    record: dict[str, Any] = json.loads(text)
-    return Trial(**{**record, "options": tuple(record["options"])})
 
 
 def _now() -> str:
