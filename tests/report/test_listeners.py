@@ -15,7 +15,8 @@ from brain2music.listening import TestDesign
 from brain2music.pipeline.outputs import Outputs
 from brain2music.report.data import read_run_folder
 from brain2music.report.page import build_report
-from brain2music.report.replicate import comparisons, replicate
+from brain2music.report.paper_rows import comparisons
+from brain2music.report.replicate import replicate
 from tests.listening.listeners import judge
 
 MakeRun = Callable[..., Path]

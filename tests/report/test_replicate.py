@@ -11,7 +11,8 @@ from brain2music.cli import main
 from brain2music.metrics.records import read_scores, summarise, write_scores
 from brain2music.pipeline.outputs import Outputs
 from brain2music.report.data import read_run_folder
-from brain2music.report.replicate import comparisons, replicate, substitutions
+from brain2music.report.paper_rows import comparisons
+from brain2music.report.replicate import replicate, substitutions
 
 from .conftest import write_run
 
