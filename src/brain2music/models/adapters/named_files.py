@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..._utils.disk import free_bytes, readable_bytes
 from ..._utils.errors import InputError
-from ...study.downloads.remote import Checksum
 from ...weights import FOLDER_VARIABLE, local_folder
 from ..sources import CompositeWeights, Weights
-from .hub_weights import HubWeights, cached_digest, hub_cache, needs_extra
+from .hub_listing import ListedFile, hub_address, list_repository
+from .hub_weights import HubWeights, cached_digest, hub_cache
 
 
 class VendorFolder(NamedTuple):
@@ -31,14 +31,6 @@ class VendorFolder(NamedTuple):
     def path(self) -> Path:
         """The folder, whether it exists or not."""
         return Path(os.environ.get(self.variable) or Path(self.default).expanduser()) / self.below
-
-
-class ListedFile(NamedTuple):
-    """A file as the hub lists it."""
-
-    path: str
-    size: int
-    checksum: Checksum | None
 
 
 @dataclass(frozen=True)
@@ -262,23 +254,6 @@ class NamedFiles:
         return InputError(f"{self.repo} could not be fetched ({reason})", hint=f"solve this, then run `{self.command}`")
 
 
-def hub_address() -> str:
-    """Address of the hub, or of the mirror that ``HF_ENDPOINT`` names."""
-    from huggingface_hub import constants
-
-    return os.environ.get("HF_ENDPOINT") or str(constants.ENDPOINT)
-
-
-def list_repository(name: str, repo: str) -> dict[str, ListedFile]:
-    """List the files of a repository by their paths, with size and digest; errors are those of ``huggingface_hub``."""
-    if importlib.util.find_spec("huggingface_hub") is None:
-        raise InputError(*needs_extra(name))
-    from huggingface_hub import HfApi
-
-    listed = HfApi(endpoint=hub_address()).model_info(repo, files_metadata=True).siblings or []
-    return {each.rfilename: ListedFile(each.rfilename, int(each.size or 0), _checksum(each)) for each in listed}
-
-
 def plans(weights: Weights | None) -> list[str]:
     """What a pull of weights is about to fetch and how much, one line of each repository, after asking the hub.
 
@@ -309,10 +284,3 @@ def plans(weights: Weights | None) -> list[str]:
         line = f"{weights.name}: {len(files)} files of {weights.repo}, {size}, to {hub_cache()}"
         return [line, *(line for other in weights.needs for line in plans(other))]
     return []
-
-
-def _checksum(listed: Any) -> Checksum | None:
-    """The digest of a file that the hub lists: sha256 of large files, that of a git blob of others."""
-    if listed.lfs is not None:
-        return Checksum("sha256", listed.lfs.sha256)
-    return Checksum("git", listed.blob_id) if listed.blob_id else None
