@@ -276,3 +276,27 @@ def test_what_cannot_be_a_bridge_is_refused(music: Path) -> None:
         build_bridge("coarse", "coarse", music)
     with pytest.raises(InputError, match=r"needs 10 songs of 8 s or more, and there are 0; of 14 left out"):
         build_bridge("fine", "coarse", music, part_s=4.0)
+    with pytest.raises(InputError, match=r"two parts of 61 s are more than the 120 s .* parts of 60 s or less"):
+        build_bridge("fine", "coarse", music, part_s=61.0)
+    with pytest.raises(InputError, match=r"elsewhere: there is no such folder"):
+        build_bridge("fine", "coarse", music / "elsewhere")
+
+
+@pytest.mark.usefixtures("two_embeddings")
+def test_songs_of_one_name_in_several_folders_are_told_apart(music: Path) -> None:
+    for album in ("a", "b"):
+        (music / album).mkdir()
+        write_audio(music / album / "01.wav", np.full(8000, 0.1, np.float32), 8000)
+    left_out = build_bridge("fine", "coarse", music, part_s=2.0).card["left_out"]
+    assert set(left_out) == {"short.wav", "broken.wav", "a/01.wav", "b/01.wav"}
+    assert left_out["b/01.wav"] == "it lasts 1.0 s"
+
+
+@pytest.mark.usefixtures("two_embeddings")
+def test_too_few_songs_are_refused_before_any_is_embedded(music: Path) -> None:
+    for file in sorted(music.glob("0*.wav"))[:3]:
+        file.unlink()
+    embedded = []
+    with pytest.raises(InputError, match="there are 9; of 2 left out, broken.wav"):
+        build_bridge("fine", "coarse", music, part_s=2.0, progress=lambda *done: embedded.append(done))
+    assert not embedded

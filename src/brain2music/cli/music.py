@@ -229,7 +229,7 @@ def models_bridge(
         typer.Option(metavar="KIND", help="Map: linear, nonlinear, or auto, whichever tells held-out songs better."),
     ] = "linear",
     part_s: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Seconds of the parts that songs are cut into.", min=1.0)
+        float, typer.Option(metavar="SECONDS", help="Seconds of the parts that songs are cut into.", min=1.0, max=60.0)
     ] = 10.0,
     seed: Seed = 0,
 ) -> None:

@@ -14,7 +14,9 @@ from jaxtyping import Float32
 
 from .._utils.errors import InputError
 from .._utils.progress import Advance
-from ..audio.io import read_audio
+from ..audio.find import find_audio
+from ..audio.io import duration_of, read_audio
+from ..audio.paths import as_text
 from ..embeddings.embeddings import EmbeddingSpace
 from ..embeddings.listing import list_files
 from ..embeddings.protocols import Embedder
@@ -106,7 +108,7 @@ def build_bridge(
     source, target : str or Embedder
         Embedding that is decoded, and that of the generator.
     music : Path or sequence of Path
-        Sound files, or folders of them; a file is a song. None may be a stimulus that is scored.
+        A folder of songs, or sound files and folders; a file is a song. None may be a stimulus that is scored.
     kind : {"auto", "linear", "nonlinear"}
         Kind of map; see :meth:`brain2music.models.Bridge.fit`.
     part_s : float, default 10.0
@@ -124,7 +126,8 @@ def build_bridge(
     Raises
     ------
     InputError
-        There are fewer than ten songs, an embedding is unknown, or both are the same.
+        There are fewer than ten songs, parts are longer than half of what is read of a song, an embedding is unknown,
+        or both are the same.
 
     Examples
     --------
@@ -176,34 +179,54 @@ def pair_sounds(
     Raises
     ------
     InputError
-        There are no sound files, or fewer than ten songs of two parts.
+        There are no sound files, parts are too long, or there are fewer than ten songs of two parts.
     """
-    files = list_files([music] if isinstance(music, Path) else music).files
+    if 2 * part_s > LONGEST_S:
+        what = f"two parts of {part_s:g} s are more than the {LONGEST_S:g} s that are read of a song"
+        raise InputError(what, hint=f"give parts of {LONGEST_S / 2:g} s or less")
+    files, left_out = _list_songs(music, part_s)
     rows: list[tuple[np.ndarray, np.ndarray, str]] = []
-    left_out: dict[str, str] = {}
-    for done, file in enumerate(files, 1):
+    for done, (name, file) in enumerate(files.items(), 1):
         try:
             wave, rate = read_audio(file, duration=LONGEST_S)
             size = round(part_s * rate)
-            if len(wave) < 2 * size:
-                raise InputError(f"it lasts {len(wave) / rate:.1f} s", file, f"give {2 * part_s:g} s or more")
             parts = [wave[first : first + size] for first in range(0, len(wave) - size + 1, size)]
             sides = [[each.embed(part, rate).mean(axis=0) for part in parts] for each in (source, target)]
-            rows += [(*pair, str(file)) for pair in zip(*sides, strict=True)]
+            rows += [(*pair, name) for pair in zip(*sides, strict=True)]
         except InputError as error:
-            left_out[file.name] = error.what
+            left_out[name] = error.what
         if progress is not None:
             progress(done, len(files))
     songs = tuple(song for *_, song in rows)
-    if (count := len(set(songs))) < FEWEST:
+    _require_songs(len(set(songs)), left_out, part_s)
+    given, wanted = (np.stack(side).astype(np.float32) for side in list(zip(*rows, strict=True))[:2])
+    return PairedSounds(source.space, target.space, given, wanted, songs), left_out
+
+
+def _list_songs(music: Path | Sequence[Path], part_s: float) -> tuple[dict[str, Path], dict[str, str]]:
+    """Songs of two parts or more, by their paths within the folder, and those left out; too few are refused at once."""
+    within, files = (music, find_audio(music)) if isinstance(music, Path) else (Path(), list_files(music).files)
+    songs, left_out = dict[str, Path](), dict[str, str]()
+    for file in files:
+        name = as_text(file.relative_to(within) if file.is_relative_to(within) else file)
+        try:
+            if (length := duration_of(file)) < 2 * part_s:
+                raise InputError(f"it lasts {length:.1f} s")
+            songs[name] = file
+        except InputError as error:
+            left_out[name] = error.what
+    _require_songs(len(songs), left_out, part_s)
+    return songs, left_out
+
+
+def _require_songs(count: int, left_out: dict[str, str], part_s: float) -> None:
+    if count < FEWEST:
         why = next(iter(left_out.items()), None)
         reason = f"; of {len(left_out)} left out, {why[0]}: {why[1]}" if why else ""
         raise InputError(
             f"a bridge needs {FEWEST} songs of {2 * part_s:g} s or more, and there are {count}{reason}",
             hint="name a folder with more music",
         )
-    given, wanted = (np.stack(side).astype(np.float32) for side in list(zip(*rows, strict=True))[:2])
-    return PairedSounds(source.space, target.space, given, wanted, songs), left_out
 
 
 def measure_bridge(paired: PairedSounds, kind: Kind = "linear", seed: int = 0) -> BridgeLoss:
