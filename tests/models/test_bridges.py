@@ -268,6 +268,8 @@ def test_the_command_builds_one_and_says_what_is_lost(music: Path, tmp_path: Pat
     again = CliRunner().invoke(app, command)
     assert again.exit_code == 1
     assert "is there already" in str(again.exception)
+    inside_a_file = CliRunner().invoke(app, [*command[:4], str(music), str(music / "00.wav" / "out")])
+    assert "not a folder to write into" in str(inside_a_file.exception)
 
 
 @pytest.mark.usefixtures("two_embeddings")
@@ -280,6 +282,8 @@ def test_what_cannot_be_a_bridge_is_refused(music: Path) -> None:
         build_bridge("fine", "coarse", music, part_s=61.0)
     with pytest.raises(InputError, match=r"elsewhere: there is no such folder"):
         build_bridge("fine", "coarse", music / "elsewhere")
+    with pytest.raises(InputError, match="genre-onehot embeds labels or captions, not sound"):
+        build_bridge("fine", "genre-onehot", music)
 
 
 @pytest.mark.usefixtures("two_embeddings")
@@ -297,6 +301,6 @@ def test_too_few_songs_are_refused_before_any_is_embedded(music: Path) -> None:
     for file in sorted(music.glob("0*.wav"))[:3]:
         file.unlink()
     embedded = []
-    with pytest.raises(InputError, match="there are 9; of 2 left out, broken.wav"):
+    with pytest.raises(InputError, match=r"there are 9; of 2 left out, broken\.wav"):
         build_bridge("fine", "coarse", music, part_s=2.0, progress=lambda *done: embedded.append(done))
     assert not embedded

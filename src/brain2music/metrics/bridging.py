@@ -126,8 +126,8 @@ def build_bridge(
     Raises
     ------
     InputError
-        There are fewer than ten songs, parts are longer than half of what is read of a song, an embedding is unknown,
-        or both are the same.
+        There are fewer than ten songs, parts are longer than half of what is read of a song, an embedding is unknown
+        or not of sound, or both are the same.
 
     Examples
     --------
@@ -139,6 +139,9 @@ def build_bridge(
     sides = [get_embedder(each) if isinstance(each, str) else each for each in (source, target)]
     if sides[0].space == sides[1].space:
         raise InputError(f"both sides of the bridge are {sides[0].space.name}", hint="name two different embeddings")
+    for space in (each.space for each in sides):
+        if space.sample_rate == 0:
+            raise InputError(f"{space.name} embeds labels or captions, not sound", hint="name an embedding of sound")
     paired, left_out = pair_sounds(music, sides[0], sides[1], part_s, progress)
     loss = measure_bridge(paired, kind, seed)
     bridge = Bridge.fit(paired.source, paired.target, paired.given, paired.wanted, np.array(paired.songs), kind, seed)
