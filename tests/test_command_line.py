@@ -32,6 +32,7 @@ COMMANDS = [
     ["gallery", "search"],
     ["gallery", "info"],
     ["gallery", "duplicates"],
+    ["models", "list"],
     ["models", "pull"],
     ["models", "bridge"],
     ["encode"],
@@ -142,8 +143,17 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 def test_models_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(monkeypatch, "models") == 0
     shown = capsys.readouterr().out
+    assert call(monkeypatch, "models", "list") == 0
+    assert capsys.readouterr().out == shown
     assert "musicnn-mtt" in shown
     assert "\nmusiclm-small          here    Generator: MusicLM" in shown
+
+
+def test_a_pull_says_what_is_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "models", "pull", "jen1-small") == 0
+    assert capsys.readouterr().out == "jen1-small: its weights are here\n"
+    assert call(monkeypatch, "models", "pull", "logmel") == 0
+    assert capsys.readouterr().out == "logmel: it has no weights\n"
 
 
 def test_the_version_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

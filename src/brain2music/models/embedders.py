@@ -199,14 +199,14 @@ def pull(name: str) -> None:
     Raises
     ------
     InputError
-        There is no such embedding, or its weights could not be fetched.
+        There is no such model, or its weights could not be fetched.
 
     Examples
     --------
     >>> from brain2music.models import pull
     >>> pull("mulan-smal")  # doctest: +IGNORE_EXCEPTION_DETAIL
     Traceback (most recent call last):
-    brain2music.InputError: there is no embedding 'mulan-smal' (try 'mulan-small'; choose one of ...)
+    brain2music.InputError: there is no model 'mulan-smal' (try 'mulan-small'; choose one of ...)
     """
     weights = weights_of(name)
     if weights is not None:
@@ -236,7 +236,7 @@ def weights_of(name: str) -> Weights | None:
     wholes = [weights for weights in sources.values() if isinstance(weights, CompositeWeights)]
     named = {str(getattr(part, "name", "")): part for whole in wholes for part in whole.parts}
     sources |= {part_name: part for part_name, part in named.items() if part_name and part_name not in sources}
-    return sources[_known_name(name.partition("@")[0], tuple(sources))]
+    return sources[_known_name(name.partition("@")[0], tuple(sources), "model")]
 
 
 def _find_member(name: str) -> Embedding:
@@ -256,14 +256,14 @@ def _require_name(made: object, name: str) -> None:
         raise InputError(what, hint="give both the same name")
 
 
-def _known_name(name: str, names: tuple[str, ...]) -> str:
+def _known_name(name: str, names: tuple[str, ...], kind: str = "embedding") -> str:
     """Check a name; :class:`InputError` suggests the closest."""
     if name in names:
         return name
     close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.4)
     guess = f"try {close[0]!r}; " if close else ""
     raise InputError(
-        f"there is no embedding {name!r}",
+        f"there is no {kind} {name!r}",
         hint=f"{guess}choose one of {', '.join(names)}; {how_to_register('embedder')}",
     )
 

