@@ -191,3 +191,5 @@ def test_the_paper_s_size_has_its_parameters_and_shapes() -> None:
 def test_levels_are_described_alike() -> None:
     with pytest.raises(ValueError, match="one thing per level"):
         UNetConfig(channels=(8, 16), strides=(2, 2), blocks=(1, 1), attention=(False, True))
+    with pytest.raises(ValueError, match="head of -1"):
+        UNetConfig(head_dim=-1)

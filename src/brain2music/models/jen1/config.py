@@ -48,7 +48,7 @@ class UNetConfig:
     Raises
     ------
     ValueError
-        Levels are described by tuples of different lengths.
+        Levels are described by tuples of different lengths, or an attention head has no dimensions.
 
     Examples
     --------
@@ -78,6 +78,8 @@ class UNetConfig:
         levels = {len(self.channels), len(self.strides) + 1, len(self.blocks), len(self.attention)}
         if len(levels) > 1:
             raise ValueError("channels, blocks and attention say one thing per level, strides one thing fewer")
+        if self.head_dim < 1:
+            raise ValueError(f"an attention head of {self.head_dim} dimensions")
 
     @property
     def input_channels(self) -> int:
