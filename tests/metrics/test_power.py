@@ -1,6 +1,7 @@
 """Curves of power: what they promise of fresh studies, what is known at their ends, and the command."""
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -64,8 +65,17 @@ def test_minutes_are_read_from_the_rising_curve() -> None:
 def test_what_cannot_be_planned_is_refused() -> None:
     with pytest.raises(InputError, match="a reliability of 1 with"):
         PlannedStudy(reliability=1.0)
-    with pytest.raises(InputError, match="cannot be planned"):
-        PlannedStudy(test_clips=2)
+    for wrong, named in (
+        ({"test_clips": 2}, "2 test clips"),
+        ({"repeats": 0}, "0 presentations"),
+        ({"clip_s": math.nan}, "clips of nan s"),
+        ({"clip_s": math.inf}, "clips of inf s"),
+    ):
+        with pytest.raises(InputError, match=f"a study with {named}.* cannot be planned"):
+            PlannedStudy(**wrong)
+    for minutes in (math.inf, math.nan, 1e6):
+        with pytest.raises(InputError, match=f"{minutes:g} minutes of training".replace("+", r"\+")):
+            power_curve(SMALL, [10.0, minutes])
     with pytest.raises(InputError, match="too few clips fit"):
         power_curve(SMALL, [1.0])
     with pytest.raises(InputError, match="no spread"):

@@ -53,6 +53,26 @@ def require_output(
     return path
 
 
+def require_folder(folder: str | Path) -> Path:
+    """Return the folder that a command will write files into, or raise if it cannot.
+
+    Parameters
+    ----------
+    folder : str or Path
+        It need not exist yet.
+
+    Raises
+    ------
+    InputError
+        It is a file, or cannot be written to.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError("the output is a file", folder, "name a folder")
+    _require_writable(folder / "file")
+    return folder
+
+
 def is_ours(path: Path) -> bool:
     """Whether a file identifies itself as made by this package."""
     for is_marked in (_has_tag, _listed_beside):

@@ -117,7 +117,7 @@ def gallery_search(
     like: Annotated[Path | None, typer.Option(metavar="FILE", help="Find music like this recording.")] = None,
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="Find music that this text describes.")] = None,
     embedding_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Find music near this embedding vector (.npy).")
+        Path | None, typer.Option(metavar="FILE", help="Find music near a vector (.npy) or embeddings (.parquet).")
     ] = None,
     k: Annotated[int, typer.Option("-k", metavar="K", help="Number of tracks to list.", min=1)] = 10,
     licence: Annotated[
@@ -246,13 +246,12 @@ def models_bridge(
     It is fitted to sounds embedded in both, and its loss is measured on songs held out of the fit. The music must hold
     no stimulus of a study that is scored.
     """
-    from .._utils.destinations import require_output
+    from .._utils.destinations import require_folder
     from .._utils.errors import InputError
     from ..metrics.bridging import BridgeLoss, build_bridge
 
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if require_folder(out).exists() and any(out.iterdir()):
         raise InputError("this is there already", out, "name a new folder")
-    require_output(out / "config.json")
     with progress("bridge") as advance:
         bridge = build_bridge(source, target, music, kind=kind, part_s=part_s, seed=seed, progress=advance)
     for song, reason in bridge.card["left_out"].items():

@@ -47,6 +47,7 @@ def score_folders(
 
     Files are matched by name ("a-0.wav" and "a-1.wav" are two samples of "a.wav"), or by a table.
     """
+    from .._utils.destinations import require_folder
     from .._utils.errors import InputError
     from .._utils.progress import progress
     from ..embeddings.captions import read_captions
@@ -54,6 +55,7 @@ def score_folders(
     from ..metrics.sound_scores import score_sounds
     from ..metrics.sound_tables import table_text, write_sound_scores
 
+    require_folder(output)
     matches = match_sounds(made, reference, table)
     for _, why in matches.left_out[:5]:
         print(f"warning: left out: {why}", file=sys.stderr)
@@ -117,10 +119,12 @@ def power(
 
     The brains are simulated arrays. Takes about a minute on one core.
     """
+    from .._utils.destinations import require_folder
     from .._utils.progress import progress
     from ..metrics.power import MINUTES, power_curve
     from ..report.power import plan_from, power_text, write_power
 
+    require_folder(output)
     given = {"clip_s": clip_s, "test_clips": test_clips, "repeats": repeats, "reliability": reliability}
     planned = plan_from(run, {name: value for name, value in given.items() if value is not None})
     with progress("simulate studies") as advance:

@@ -4,6 +4,7 @@ A study is a table of clips: an embedding of each, and one response per voxel an
 is made, so that hundreds of studies take minutes.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 _ALPHAS = np.logspace(-2, 6, 33)
 _LATENT_SLOPE = 1.0
 FEWEST_CLIPS = 8
+"""Fewest clips of training."""
+FEWEST_TESTS = 4
+"""Fewest clips that are scored."""
+LONGEST_MIN = 10_000
+"""Most minutes of training: what the memory of a laptop holds."""
 MINUTES = (5.0, 10.0, 20.0, 40.0, 60.0, 90.0, 120.0, 180.0, 240.0)
 """Minutes of training at which studies are simulated, unless others are named."""
 
@@ -73,8 +79,16 @@ class PlannedStudy:
                 f"a reliability of {self.reliability:g} with {self.explained:g} of it explained cannot be",
                 hint="give a reliability between 0 and 1, and a share above 0 and up to 1",
             )
-        if self.clip_s <= 0 or self.test_clips < 4 or self.repeats < 1 or not 0 < self.tuned <= self.voxels:
-            raise InputError("this study cannot be planned", hint="give clips of some length, 4 or more to score")
+        checks = {
+            f"clips of {self.clip_s:g} s": 0 < self.clip_s < math.inf,
+            f"{self.test_clips} test clips": self.test_clips >= FEWEST_TESTS,
+            f"{self.repeats} presentations of each test clip": self.repeats >= 1,
+            f"{self.tuned} of {self.voxels} voxels that follow music": 0 < self.tuned <= self.voxels,
+        }
+        for what, possible in checks.items():
+            if not possible:
+                hint = f"give clips of some seconds, {FEWEST_TESTS} test clips or more, and presentations of each"
+                raise InputError(f"a study with {what} cannot be planned", hint=hint)
 
     @property
     def test_minutes(self) -> float:
@@ -123,7 +137,7 @@ def power_curve(
     Raises
     ------
     InputError
-        A length holds fewer than eight clips, or there are fewer than two studies.
+        A length holds fewer than eight clips, is above 10,000 minutes, or there are fewer than two studies.
 
     References
     ----------
@@ -141,6 +155,9 @@ def power_curve(
 
     planned = planned or PlannedStudy()
     lengths = sorted(set(minutes))
+    for each in lengths:
+        if not 0 < each <= LONGEST_MIN:
+            raise InputError(f"{each:g} minutes of training cannot be simulated", hint=f"give {LONGEST_MIN:,} or less")
     clips = [int(each * 60 // planned.clip_s) for each in lengths]
     if not clips or clips[0] < FEWEST_CLIPS:
         shortest = FEWEST_CLIPS * planned.clip_s / 60

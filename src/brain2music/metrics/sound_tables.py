@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import __version__
-from .._utils.errors import InputError
+from .._utils.destinations import require_folder
 from .._utils.files import digest_file, write_json, write_table
 from .pairs import SoundPair
 from .records import scores_table, write_scores
@@ -32,8 +32,7 @@ def write_sound_scores(
     """
     import pandas as pd
 
-    if folder.exists() and not folder.is_dir():
-        raise InputError("the output is a file", folder, "name a folder with --output")
+    require_folder(folder)
     files = folder / "scores.json", folder / "scores.tsv", folder / "pairs.tsv"
     write_scores(files[0], scores)
     table = scores_table(scores)[SHOWN]

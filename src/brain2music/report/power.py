@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from brain2music import __version__
+from brain2music._utils.destinations import require_folder
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import atomic_path, write_json, write_table
 from brain2music.metrics.power import PlannedStudy, minutes_needed
@@ -44,8 +45,7 @@ def write_power(
     folder: Path, planned: PlannedStudy, curve: pd.DataFrame, target: float, seed: int
 ) -> tuple[Path, Path, Path]:
     """Write ``power.tsv``, ``power.json`` (what was planned, and the minutes that it takes) and ``power.png``."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError("the output is a file", folder, "name a folder with --output")
+    require_folder(folder)
     table, record, picture = folder / "power.tsv", folder / "power.json", folder / "power.png"
     write_table(table, curve)
     needed = {
