@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
+from brain2music.audio.io import write_audio
+from brain2music.embeddings import Embeddings, save_embeddings
 from brain2music.gallery import Gallery, build_gallery, search_like, search_text, search_vector
 from brain2music.models.embedders import get_embedder
 
@@ -44,6 +46,23 @@ def test_vectors_in_a_file_find_their_tracks(gallery: Gallery, tmp_path: Path) -
     assert found["query"].tolist() == [0, 1]
 
 
+def test_embeddings_in_a_file_find_their_tracks_in_their_space(gallery: Gallery, tmp_path: Path) -> None:
+    vectors = np.stack([gallery.vectors[[7, 1]] - 0.1, gallery.vectors[[7, 1]] + 0.1], axis=1)
+    save_embeddings(tmp_path / "two.parquet", Embeddings(vectors, ("a", "b"), gallery.space))
+    found = search_vector(gallery, tmp_path / "two.parquet", 1)
+    assert found["track"].tolist() == gallery.tracks["track"].iloc[[7, 1]].tolist()
+    other = replace(gallery.space, sha256="0" * 64)
+    save_embeddings(tmp_path / "other.parquet", Embeddings(vectors, ("a", "b"), other))
+    with pytest.raises(InputError, match="differ in sha256"):
+        search_vector(gallery, tmp_path / "other.parquet")
+
+
+def test_nothing_is_like_silence(gallery: Gallery, tmp_path: Path, embedder: Bands) -> None:
+    write_audio(tmp_path / "silence.wav", np.zeros(32000), 16000)
+    with pytest.raises(InputError, match=r"silence\.wav: what is read of it is silent"):
+        search_like(gallery, tmp_path / "silence.wav", 1, embedder)
+
+
 @pytest.mark.parametrize(
     ("value", "what"),
     [
@@ -63,7 +82,7 @@ def test_files_at_fault_are_named(value: np.ndarray, what: str, gallery: Gallery
 
 def test_missing_and_other_files_are_named(gallery: Gallery, tmp_path: Path, embedder: Bands) -> None:
     (tmp_path / "text.npy").write_text("text")
-    with pytest.raises(InputError, match="not a numpy array"):
+    with pytest.raises(InputError, match=r"not a numpy array of numbers\. Save it"):
         search_vector(gallery, tmp_path / "text.npy")
     with pytest.raises(InputError, match="missing"):
         search_vector(gallery, tmp_path / "none.npy")

@@ -127,7 +127,8 @@ def read_vectors(path: Path) -> Float32[np.ndarray, "*items dims"]:
     except FileNotFoundError:
         raise InputError("the file is missing", path, "check the path") from None
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"this is not a numpy array ({error})", path, "save it with numpy.save") from None
+        why = "" if "pickle" in str(error) else f" ({error})"  # numpy takes for one whatever it does not know
+        raise InputError(f"this is not a numpy array of numbers{why}", path, "save it with numpy.save") from None
     if not isinstance(vectors, np.ndarray) or vectors.dtype.kind not in "fiu":
         raise InputError("this is not an array of numbers", path, "save one float array with numpy.save")
     return vectors.astype(np.float32)

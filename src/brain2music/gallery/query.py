@@ -8,8 +8,9 @@ from jaxtyping import Bool, Float32
 
 from .._utils.errors import InputError
 from ..audio.io import read_audio
+from ..embeddings.clips import SILENCE
 from ..embeddings.protocols import Embedder, TextEmbedder
-from ..embeddings.store import read_vectors
+from ..embeddings.store import load_embeddings, read_vectors
 from ..models.embedders import get_embedder, get_text_embedder
 from .gallery import Gallery
 
@@ -48,7 +49,7 @@ def search_like(
     Raises
     ------
     InputError
-        The recording cannot be read, or the embedder is not that of the gallery.
+        The recording cannot be read or is silent, or the embedder is not that of the gallery.
 
     Examples
     --------
@@ -69,6 +70,8 @@ def search_like(
     space = gallery.space
     embedder = embedder or get_embedder(space.name, space.window_s, space.step_s)
     waveform, rate = read_audio(recording, space.sample_rate, duration=gallery.seconds)
+    if not np.any(np.abs(waveform) > SILENCE):
+        raise InputError("what is read of it is silent: no music is like it", recording, "give one with sound")
     query = embedder.embed(waveform, rate).mean(axis=0, keepdims=True, dtype=np.float32)
     return gallery.ranked(gallery.nearest(query, k, space=embedder.space, where=where))[SHOWN]
 
@@ -133,16 +136,16 @@ def search_text(
 def search_vector(
     gallery: Gallery, file: str | Path, k: int = 10, where: Bool[np.ndarray, " tracks"] | None = None
 ) -> pd.DataFrame:
-    """Search tracks nearest to each vector in a ``.npy`` file.
+    """Search tracks nearest to each vector in a ``.npy`` file, or to each sound in a file of embeddings.
 
-    The embedding space of the numbers cannot be verified: they must be those of the gallery.
+    The embedding space of a ``.npy`` file cannot be verified: it must be that of the gallery.
 
     Parameters
     ----------
     gallery : Gallery
         Gallery to search.
     file : str or Path
-        Numpy file with an array of shape (dims,) or (queries, dims).
+        Numpy file with an array of shape (dims,) or (queries, dims), or embeddings (``.parquet``).
     k : int, default 10
         Number of tracks per vector.
     where : ndarray of bool, of shape (tracks,), optional
@@ -157,7 +160,7 @@ def search_vector(
     Raises
     ------
     InputError
-        The file is not such an array, or holds numbers that are not finite.
+        The file is not such an array, holds numbers that are not finite, or embeddings in another space.
 
     Examples
     --------
@@ -175,8 +178,13 @@ def search_vector(
     >>> found["track"].item()
     'low'
     """
-    queries = _read_vectors(Path(file), gallery.space.dims)
-    return gallery.ranked(gallery.nearest(queries, k, space=gallery.space, where=where))[SHOWN]
+    space = gallery.space
+    if Path(file).suffix.lower() == ".parquet":
+        embedded = load_embeddings(file)
+        queries, space = embedded.mean, embedded.space
+    else:
+        queries = _read_vectors(Path(file), space.dims)
+    return gallery.ranked(gallery.nearest(queries, k, space=space, where=where))[SHOWN]
 
 
 def _read_vectors(file: Path, dims: int) -> Float32[np.ndarray, "queries dims"]:
