@@ -27,7 +27,8 @@ from brain2music.models.embedders import get_embedder
 from brain2music.models.embedding_input import EmbeddingInput
 from brain2music.models.generator_parts.prompts import embed_sounds
 from brain2music.models.generators import generate_from_embeddings, get_generator
-from brain2music.models.jen1.training import Ablation, JEN1Task
+from brain2music.models.jen1.hyperparameters import Ablation
+from brain2music.models.jen1.training import JEN1Task
 from brain2music.training.arguments import TrainingArguments
 from brain2music.training.loop import fit
 

@@ -1,15 +1,16 @@
 """Does expectation predict brains beyond what a tagger hears? musiclm-surprisal beside musicnn-MTT.
 
-    python benchmarks/surprisal.py [--sets real simulated] [--folds 10]
+    python benchmarks/surprisal.py [--sets real simulated] [--folds 10] [--study FOLDER]
 
 Unique is the held-out variance that is lost where a feature space is left out of a banded ridge, the mean over targets,
 with an interval over sounds; shuffled is that of surprisal that belongs to other sounds.
 
 * ``real``: responses of low rank (six components of fMRI, Norman-Haignere et al. 2015) to 165 sounds of two seconds,
   in folds. Only 35 of the sounds are music.
-* ``simulated``: the voxels of a simulated listener whose noise ceiling is 0.3 or more, on test clips. They know
-  features of the sound and of its score, and nothing of expectation: what is unique there is what a tagger misses of
-  these. Planted is the same after a mixture of surprisal, a quarter of each voxel's variance, was added to it.
+* ``simulated``: 2,000 voxels of a simulated listener (``--study``; default one of the demo's design, which is made)
+  whose noise ceiling is 0.3 or more, on test clips. They know features of the sound and of its score, and nothing of
+  expectation: what is unique there is what a tagger misses of these. Planted is the same after a mixture of surprisal,
+  a quarter of each voxel's variance, was added to it.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from brain2music.ridge import variance_partition
 RESULTS = Results("surprisal")
 STUDY = Path(__file__).parents[1] / "recipes" / "natsound165.toml"
 SPACES = ("musicnn-mtt", "musiclm-surprisal")
-CEILING, PLANTED = 0.3, 0.25
+CEILING, PLANTED, VOXELS = 0.3, 0.25, 2000
 
 
 def main() -> None:
@@ -39,12 +40,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="*", choices=("real", "simulated"), default=("real", "simulated"))
     parser.add_argument("--folds", type=int, default=10)
+    parser.add_argument("--study", type=Path, help="a simulated study")
     given = parser.parse_args()
     if "real" in given.sets:
         real(given.folds)
     if "simulated" in given.sets:
         with tempfile.TemporaryDirectory() as folder:
-            simulated(Path(folder) / "study")
+            made = given.study is None
+            simulated(b2m.simulate_study(Path(folder) / "study") if made else b2m.load_study(given.study))
 
 
 def real(n_folds: int) -> None:
@@ -67,17 +70,16 @@ def real(n_folds: int) -> None:
             show(f"variance of natsound165 that only {name} explains{what}", each, squares, note)
 
 
-def simulated(folder: Path) -> None:
+def simulated(study: b2m.ListeningStudy) -> None:
     """Divide the variance of a simulated listener's voxels in test clips: as they are, and with surprisal planted."""
-    study = b2m.simulate_study(folder, design="small", n_jobs=1)
-    bold, music = study.responses("001"), [study.embed(name) for name in SPACES]
+    bold, music = study.responses(study.subjects[0]), [study.embed(name) for name in SPACES]
     windows = common_windows(bold.train, music)
     train, test = ([match_scans(side, each, windows=windows) for each in music] for side in (bold.train, bold.test))
-    ceiling = response_ceiling(bold.test, windows)
-    heard = np.flatnonzero(ceiling.r >= CEILING)
+    heard = np.flatnonzero(response_ceiling(bold.test, windows).r >= CEILING)
+    rng = np.random.default_rng(0)
+    heard = np.sort(rng.permutation(heard)[:VOXELS])
     y_train, y_test = train[0].Y[:, heard], test[0].Y[:, heard]
     groups, clips = (np.unique(side[0].groups, return_inverse=True)[1] for side in (train, test))
-    rng = np.random.default_rng(0)
     order = rng.permutation(groups.max() + 1), rng.permutation(clips.max() + 1)
     shuffled = [
         [side[0].X, side[1].X.reshape(len(each), windows.count, -1)[each].reshape(side[1].X.shape)]

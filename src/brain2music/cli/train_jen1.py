@@ -63,7 +63,8 @@ def jen1(
     start_time = time.monotonic()
     from .._utils.errors import InputError
     from ..models.jen1.diffusion import DiffusionConfig
-    from ..models.jen1.training import ABLATIONS, JEN1Task
+    from ..models.jen1.hyperparameters import ABLATIONS
+    from ..models.jen1.training import JEN1Task
     from ..training.loop import fit
 
     if unknown := sorted(set(without or ()) - set(ABLATIONS)):

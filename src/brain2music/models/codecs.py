@@ -230,6 +230,14 @@ def codec_digest(codec: str | Path) -> str:
     return digest
 
 
+def require_codec(codec: str | Path, sha256: str, folder: Path) -> None:
+    """Raise :class:`InputError` where a codec is not the one that the model in a folder was trained with."""
+    if codec_digest(codec) != sha256:
+        raise InputError(
+            f"the codec {codec} is not the one this model was trained with", folder, "use them as they came together"
+        )
+
+
 def list_codecs() -> list[str]:
     """List all codecs, without loading them.
 

@@ -18,9 +18,10 @@ from brain2music.models.generator_parts.clock import LEVELS, UNKNOWN
 from brain2music.models.generator_parts.pieces import RecordedSegment, WindowEmbedder
 from brain2music.models.jen1 import training
 from brain2music.models.jen1.config import UNetConfig
+from brain2music.models.jen1.hyperparameters import ABLATIONS, JEN1Hyperparameters
 from brain2music.models.jen1.latent_shards import LatentData, PieceEncoder, write_latent_shards
 from brain2music.models.jen1.latents import open_latents
-from brain2music.models.jen1.training import JEN1Hyperparameters, JEN1Task
+from brain2music.models.jen1.training import JEN1Task
 from brain2music.models.jen1.unet import OmniUNet
 from brain2music.models.mulan.training_data import ComposedPiece
 from brain2music.simulation.music.render import render_piece
@@ -203,14 +204,14 @@ def test_pieces_for_validation_are_not_trained_on_and_stay_the_same_with_more_sh
     assert all(fewer.data.rows[index] in held for index in fewer.held) or fewer.held.tolist() == [0]
 
 
-@pytest.mark.parametrize("left_out", training.ABLATIONS)
+@pytest.mark.parametrize("left_out", ABLATIONS)
 def test_each_part_of_the_ablation_is_one_line(shards: Path, tmp_path: Path, left_out: str) -> None:
     task = task_of(shards, without={left_out})
     folder = fit(task, arguments(1), tmp_path / "out")
     settings = json.loads((folder / "config.json").read_text())
     assert (settings["diffusion"]["size_power"] == 1.0) == (left_out == "normalisation")
     tasks = settings["provenance"]["tasks"]
-    assert [name for name, on in tasks.items() if not on] == [] if left_out == "normalisation" else [left_out]
+    assert [name for name, on in tasks.items() if not on] == ([] if left_out == "normalisation" else [left_out])
     frames = torch.cat([task.batch(step)["latents"].transpose(0, 1).flatten(1) for step in range(16)], dim=1)
     spread = frames.std(dim=1)
     assert (float(spread.max() / spread.min()) > 1.8) == (left_out == "normalisation")

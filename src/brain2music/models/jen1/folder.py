@@ -14,7 +14,7 @@ from ..._utils.files import digest_file, digest_text, read_json, write_json
 from ...embeddings.embeddings import EmbeddingSpace
 from ...weights import find
 from ..autoencoder.whitening import LatentWhitening
-from ..codecs import codec_digest
+from ..codecs import codec_digest, require_codec
 from ..generator_parts.pace import FILE as PACE
 from ..generator_parts.pace import Pace
 from ..mel_tokens.griffin_lim import INVERSE
@@ -138,10 +138,7 @@ def read_model(
     folder = find(name)
     settings = _read_jen1_settings(folder)
     codec = codec or settings["codec"]
-    if codec_digest(codec) != settings["codec_sha256"]:
-        raise InputError(
-            f"the codec {codec} is not the one this model was trained with", folder, "use them as they came together"
-        )
+    require_codec(codec, settings["codec_sha256"], folder)
     held = settings["parts"]
     for file in (WHITENING, *(part for part in (PACE, CALIBRATION) if part in held)):
         if not (folder / file).is_file():

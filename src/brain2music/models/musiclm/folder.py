@@ -12,7 +12,7 @@ from ..._utils.cpu import require_device
 from ..._utils.errors import InputError
 from ..._utils.files import digest_file, digest_text, read_json, write_json
 from ...weights import find
-from ..codecs import codec_digest, get_token_codec
+from ..codecs import codec_digest, get_token_codec, require_codec
 from ..generator_parts.pace import FILE as PACE
 from ..generator_parts.pace import Pace
 from ..mel_tokens.griffin_lim import INVERSE
@@ -77,10 +77,7 @@ def read_parts(
     folder = find(name)
     settings = _read_settings(folder)
     codec = codec or settings["codec"]
-    if codec_digest(codec) != settings["codec_sha256"]:
-        raise InputError(
-            f"the codec {codec} is not the one this model was trained with", folder, "use them as they came together"
-        )
+    require_codec(codec, settings["codec_sha256"], folder)
     vocoder = vocoder or settings["vocoder"]
     names: tuple[StageName, ...] = STAGES[settings["plan"]]
     stages = {stage: MusicLMStage.from_pretrained(folder / stage).to(device) for stage in names}
