@@ -264,7 +264,8 @@ def print_memorisation(model: MusicLM, shards: Path, pieces: int = 100) -> None:
     for piece in (data.piece(int(i)) for i in chosen):
         codes = (piece["semantic"][None] if semantic else piece["codes"])[None, :, : PROMPT + CONTINUED].long()
         condition = model.conditioner(piece["windows"].float().mean(0)[None])
-        made = stage.sample(condition, None, codes.shape[2], Sampling(0.0), torch.Generator(), codes[:, :, :PROMPT])
+        clock = piece["clock"][None, :, : PROMPT + CONTINUED].long() if stage.config.upstream == "clock" else None
+        made = stage.sample(condition, clock, codes.shape[2], Sampling(0.0), torch.Generator(), codes[:, :, :PROMPT])
         ours, theirs = made[0, 0, PROMPT:], codes[0, 0, PROMPT:]
         exact += bool(torch.equal(ours, theirs))
         alike += _transported(ours, theirs, centres) >= ALIKE
