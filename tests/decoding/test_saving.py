@@ -170,6 +170,10 @@ def test_a_missing_folder_and_bad_windows_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
         Decoder.from_pretrained(tmp_path / "nothing")
     decoder = Decoder(n_folds=3).fit(*make_study())
+    for name in ("b_decoder", "a_decoder"):
+        decoder.save_pretrained(tmp_path / name)
+    with pytest.raises(InputError, match=r"holds no model .*Name one of the folders in it: a_decoder, b_decoder"):
+        Decoder.from_pretrained(tmp_path)
     with pytest.raises(InputError, match="decoder of 120 voxels"):
         decoder.predict_windows(np.zeros((1, 3)))
     with pytest.raises(InputError, match="NaN"):

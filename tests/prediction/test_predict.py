@@ -23,6 +23,7 @@ from brain2music.gallery.build import build_gallery
 from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.outputs import ENCODING, PREDICTIONS, Outputs
 from brain2music.pipeline.run import run_pipeline
+from brain2music.prediction.files import predict_files
 from brain2music.prediction.new_scans import _events_beside
 from tests.study.tiny_study import TinyStudy, voxels
 
@@ -266,6 +267,20 @@ def test_the_command_writes_maps_of_sounds(finished: tuple[TinyStudy, Outputs], 
     np.testing.assert_array_equal(
         np.load(tmp_path / "maps" / "jazz.00005_windows.npy").mean(axis=0, dtype=np.float32), table["predicted"]
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "named", "what"),
+    [
+        ("decoder", "song.WAV", "a decoder predicts music from scans, not from sounds"),
+        ("encoder", "scans.nii.gz", "an encoder predicts maps from sounds, not from scans"),
+    ],
+)
+def test_scans_and_sounds_are_not_taken_for_one_another(
+    finished: tuple[TinyStudy, Outputs], tmp_path: Path, kind: str, named: str, what: str
+) -> None:
+    with pytest.raises(InputError, match=f"{named}: {what}"):
+        predict_files(finished[1].model("01", "logmel", kind), [tmp_path / named], tmp_path / "out")
 
 
 def test_the_command_writes_music_of_scans(finished: tuple[TinyStudy, Outputs], tmp_path: Path) -> None:

@@ -68,7 +68,9 @@ def read_fitted_config(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise InputError("there is no such folder of a fitted model", folder, "name the folder of a saved model")
     if not (folder / CONFIG).is_file():
-        raise InputError(f"the folder holds no model ({CONFIG} is missing)", folder, _AGAIN)
+        inside = sorted(each.parent.name for each in folder.glob(f"*/{CONFIG}"))
+        hint = f"name one of the folders in it: {', '.join(inside)}" if inside else _AGAIN
+        raise InputError(f"the folder holds no model ({CONFIG} is missing)", folder, hint)
     config = read_object(folder / CONFIG)
     weights = config.get("weights")
     if not isinstance(config.get("model"), str) or not isinstance(weights, dict) or "sha256" not in weights:

@@ -13,6 +13,7 @@ from .._utils.files import atomic_path, digest_file, write_json, write_table
 from .._utils.model_folder import WEIGHTS, read_fitted_config
 from .._utils.names import safe_name, unique_names
 from .._utils.progress import progress
+from ..audio.io import SUFFIXES
 from ..decoding.saving import KIND as DECODER
 from ..embeddings.listing import list_files
 from ..embeddings.store import save_embeddings
@@ -21,6 +22,8 @@ from ..encoding.saving import ENCODER
 from .brain_to_music import BrainToMusic
 from .music_to_brain import MusicToBrain
 
+IMAGES = (".nii", ".nii.gz")
+"""Suffixes of images of scans."""
 RECORD = "prediction.json"
 """What a folder of predictions was made from, and how long each took."""
 
@@ -56,10 +59,18 @@ def predict_files(
         given = {"events": events, "a gallery": gallery, "a generator": generator}
         if wrong := [name for name, value in given.items() if value is not None]:
             raise InputError(f"{wrong[0]} is given with an encoder, which predicts maps", model, "name a decoder")
+        if scans := [path for path in inputs if path.name.endswith(IMAGES)]:
+            raise InputError(
+                "an encoder predicts maps from sounds, not from scans", scans[0], "name a decoder, or sounds"
+            )
         written, took = _maps(model, inputs, out)
     elif kind == DECODER:
         if events is not None and len(inputs) > 1:
             raise InputError("one table of events is given with several runs", events, "predict runs one by one")
+        if sounds := [path for path in inputs if path.suffix.lower() in SUFFIXES]:
+            raise InputError(
+                "a decoder predicts music from scans, not from sounds", sounds[0], "name an encoder, or scans"
+            )
         made = {"seconds": seconds, "n_samples": n_samples, "seed": seed}
         written, took = _write_music(BrainToMusic(model, gallery, generator), inputs, out, events, k, made)
     else:
