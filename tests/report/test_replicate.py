@@ -9,7 +9,7 @@ import pytest
 
 from brain2music.cli import main
 from brain2music.metrics.records import read_scores, summarise, write_scores
-from brain2music.pipeline.outputs import Outputs
+from brain2music.pipeline.outputs import ENCODING, Outputs
 from brain2music.report.data import read_run_folder
 from brain2music.report.paper_rows import comparisons
 from brain2music.report.replicate import replicate, substitutions
@@ -30,6 +30,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     outputs = Outputs(folder)
     scores = read_scores(outputs.scores)
     write_scores(outputs.scores, [*summarise(scores), *scores])
+    voxels = pd.DataFrame({name: [0.0] * 3 for name in ENCODING.columns})
+    voxels = voxels.assign(voxel=range(3), roi="A1", r=[0.1, 0.4, 0.2], significant=False)
+    ENCODING.write(outputs.encoding("001", "mulan-small"), voxels)
     return folder
 
 
@@ -60,7 +63,16 @@ def test_no_number_is_claimed_where_none_was_published(root: Path) -> None:
     assert all(row.paper is None for row in rows if row.item in PUBLISHED_BARS)
     assert any(row.ours is not None for row in rows if row.item == "Figure 4c")
     assert any(row.ours is not None for row in rows if row.item == "Figure 7a")
-    assert all(row.ours is None or row.chance is not None for row in rows if row.item != "Table 1")
+    largest = [row for row in rows if row.what.startswith("largest r")]
+    assert all(
+        row.ours is None or row.chance is not None for row in rows if row.item != "Table 1" and row not in largest
+    )
+    assert {row.chance for row in largest} == {None}
+    for row in largest:
+        said = "above 0 by chance, too" if row.ours is not None else "this run has none"
+        assert row.different.endswith(said)
+        assert row.of == ("" if row.ours is None else "sub-001")
+    assert {row.ours for row in largest} == {0.4, None}
 
 
 def test_every_substitution_is_named(root: Path) -> None:

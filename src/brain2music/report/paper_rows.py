@@ -156,10 +156,13 @@ def _figures_5_to_7(run: RunRecord, stands_for: dict[str, EmbeddingRecord | None
                                ("Figure 6", "MuLan_music", "x"), ("Figure 6", "MuLan_text", "y")):  # fmt: skip
         space = stands_for[name]
         said = "read off a density plot of subject 1 (± 0.02), not stated"
+        largest = _largest_r(run, space)
+        more = NOTHING if largest is None else "a maximum over voxels is above 0 by chance, too"
         yield Comparison(
             item=figure, what=f"largest r of a voxel predicted from {name} ({axis} axis)", paper=MOST_R[name],
-            said=said, ours=_largest_r(run, space), of=run.study.subjects[0] if run.study.subjects else "",
-            chance=0.0, embedding="" if space is None else space.name, different=_substitute(name, space),
+            said=said, ours=largest, of="" if largest is None else f"sub-{run.study.subjects[0]}",
+            embedding="" if space is None else space.name,
+            different="; ".join(part for part in (_substitute(name, space), more) if part),
         )  # fmt: skip
         for group in (RELIABLE, ALL):
             found = _pick(run, space, "encode", "r", group=group, condition="true")
