@@ -96,7 +96,7 @@ def test_a_copy_of_gtzan_is_checked(
     path.parent.mkdir()
     soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 30 * 22_050), 22_050)
     assert call(monkeypatch, "gtzan", tmp_path) == 0
-    assert "0 errors, 1 warnings" in capsys.readouterr().out
+    assert "0 errors, 1 warning" in capsys.readouterr().out
     path.write_bytes(b"")
     assert call(monkeypatch, "gtzan", tmp_path) == 1
     assert "error [gtzan-content]" in capsys.readouterr().out

@@ -110,6 +110,13 @@ def test_a_forest_plot_has_one_colour_per_series_and_its_rows_from_the_top() -> 
     assert ">x<" not in alone  # one series needs no legend
 
 
+def test_the_labels_of_an_axis_from_minus_1_to_1_have_room() -> None:
+    spread = {"x": [Point(0.0, -1.0, 1.0)]}
+    svg = str(forest_plot(["a region of a long name"], spread, "d", xlabel="r", chance=0.0, ceilings=[float("nan")]))
+    ticks = re.findall(r">([−-]?\d\.\d+)<", svg)
+    assert ticks == ["−1.0", "−0.5", "0.0", "0.5", "1.0"]
+
+
 def test_pairs_of_bars_keep_the_order_given_and_allow_for_genres_without_full_model() -> None:
     def score(value: float) -> Score:
         columns = {"stage": "decode", "metric": "identification", "condition": "decoded", "embedding": "e"}

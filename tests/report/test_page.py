@@ -17,7 +17,7 @@ from brain2music._utils.errors import InputError
 from brain2music.metrics.records import read_scores, summarise, write_scores
 from brain2music.metrics.score import Score
 from brain2music.pipeline.outputs import MOTION, Outputs
-from brain2music.report.page import build_report
+from brain2music.report.page import build_report, page_templates
 
 MakeRun = Callable[..., Path]
 MakePages = Callable[..., dict[str, str]]
@@ -128,6 +128,14 @@ def test_a_score_shows_its_remark_and_not_the_note_of_the_banner(make_pages: Mak
     index = make_pages(note="rank 6")["index.html"]
     assert '<span class="note">one sample</span>' in index
     assert '<span class="note">rank 6' not in index
+
+
+def test_numbers_have_no_negative_zero_and_nouns_agree_with_their_counts() -> None:
+    page = page_templates().from_string(
+        "{{ value|number }}; {{ value|number(2) }}; {{ 1|counted('clip') }}; {{ 1200|counted('clip') }}"
+    )
+    assert page.render(value=-0.0004) == "0.000; 0.00; 1 clip; 1,200 clips"
+    assert page.render(value=-0.006).startswith("-0.006; -0.01")
 
 
 def test_the_summary_tells_how_well_voxels_are_predicted(make_pages: MakePages) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from .._utils.errors import InputError
 from .._utils.progress import progress
+from .._utils.words import counted
 from .completion import complete_dataset
 from .options import Overwrite
 
@@ -148,6 +149,6 @@ def _check_copy(folder: Path, checksums: Path | None, track_index: Path | None) 
     for finding in findings:
         print(finding)
     errors = sum(finding.severity == "error" for finding in findings)
-    print(f"{errors} errors, {len(findings) - errors} warnings")
+    print(f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}")
     if errors:
         raise typer.Exit(1)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from .._utils.progress import progress
+from .._utils.words import counted
 from .options import ConfigFile, Galleries, Jobs, Labels, Output, Scheduler, Seed
 from .settings import PreprocessCommand, SettingsCommand, read_preprocess_settings, read_settings
 
@@ -138,7 +139,7 @@ def check(
     for verdict in verdicts or ():
         print(verdict)
     errors = sum(finding.severity == "error" for finding in findings)
-    print(f"{errors} errors, {len(findings) - errors} warnings")
+    print(f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}")
     if errors:
         raise typer.Exit(1)
 

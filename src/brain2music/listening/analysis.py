@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .._utils.errors import InputError
+from .._utils.words import counted
 from .agreement import krippendorff_alpha
 from .design import CHANCE, TASKS, Task
 
@@ -332,7 +333,8 @@ def _no_model(why: str) -> dict[str, Any]:
 
 def _sentence(row: dict[str, Any]) -> str:
     music = "all music" if row["source"] == "all" else f"{row['source']} music ({row['embedding']})"
-    counted = f"{row['answers']} answers of {row['listeners']} listeners on {row['clips']} clips"
+    answers = counted(row["answers"], "answer")
+    many = f"{answers} of {counted(row['listeners'], 'listener')} on {counted(row['clips'], 'clip')}"
     what = {
         "2afc": "right of two",
         "oddoneout": "odd one out found of three",
@@ -344,6 +346,6 @@ def _sentence(row: dict[str, Any]) -> str:
     agreed = (
         ""
         if math.isnan(row["agreement"])
-        else f"; agreement alpha = {row['agreement']:.2f} on {row['questions']} questions"
+        else f"; agreement alpha = {row['agreement']:.2f} on {counted(row['questions'], 'question')}"
     )
-    return f"{music}: {row['score']:.3f} {what}{interval}, chance {row['chance']:.3g}{tests}{model}; {counted}{agreed}."
+    return f"{music}: {row['score']:.3f} {what}{interval}, chance {row['chance']:.3g}{tests}{model}; {many}{agreed}."

@@ -8,6 +8,7 @@ import pandas as pd
 from .. import __version__
 from .._utils.errors import InputError
 from .._utils.files import read_object, write_json, write_table
+from .._utils.words import counted
 from .design import CHANCE, TASKS
 from .store import AnswerStore
 
@@ -184,7 +185,7 @@ def _require_own(folder: Path, listeners: set[str]) -> None:
     if not str(name).startswith(NAME):
         raise InputError("the folder holds something else than a listening test", folder, "name a new folder")
     if others := sorted({each.name for each in folder.glob("sub-*")} - listeners):
-        what = f"the folder holds {len(others)} listeners of another test, such as {others[0]}"
+        what = f"the folder holds {counted(len(others), 'listener')} of another test, such as {others[0]}"
         raise InputError(what, folder, "name a new folder")
 
 

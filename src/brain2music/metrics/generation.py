@@ -68,4 +68,4 @@ def score_generated(
 
 
 def _mean_of(samples: Samples) -> str:
-    return f"mean of {len(samples)} samples per clip"
+    return "one sample per clip" if len(samples) == 1 else f"mean of {len(samples)} samples per clip"

@@ -85,7 +85,7 @@ def _random_track(
     values = np.mean([identification_by_clip(similarity(found, true)) for found in random], axis=0)
     interval = bootstrap_interval(values, builder.rng, builder.n_permutations)
     counts: dict[str, Any] = {"n": len(values), "candidates": len(values)}
-    detail = f"mean of {len(random)} random tracks per clip"
+    detail = "one random track per clip" if len(random) == 1 else f"mean of {len(random)} random tracks per clip"
     return builder.row("identification", values.mean(), 0.5, interval=interval, detail=detail, **counts)
 
 

@@ -228,9 +228,10 @@ def _retrieved(config: RunConfig, gallery: Gallery) -> str:
 def _generation_text(config: RunConfig) -> str:
     made = config.generation
     what = "the mean predicted embedding" if made.conditioning == "mean" else "each window's predicted embedding"
+    times = "once" if made.n_samples == 1 else f"{made.n_samples} times"
     part = "" if made.n_clips is None else f" of {made.n_clips} clips, taken from each genre in turn,"
     return (
-        f"Music of {made.duration_s:g} s was generated from {what}{part} by {made.generator}, {made.n_samples} times, "
+        f"Music of {made.duration_s:g} s was generated from {what}{part} by {made.generator}, {times}, "
         f"with none chosen, the predictions being {_also(config, 'denoised')}, as fitted to held-out predictions of "
         f"training clips; also from predictions as they were and from the true embedding."
     )

@@ -88,7 +88,8 @@ def _score_permuted(builder: ScoreBuilder, permuted: tuple[Decoded, ...]) -> Sco
     half = 1.96 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
     n = len(permuted[0].clips)
     interval = (values.mean() - half, values.mean() + half)
-    detail = f"mean of {len(values)} decoders fitted to permuted clips"
+    fitted = "one decoder" if len(values) == 1 else f"mean of {len(values)} decoders"
+    detail = f"{fitted} fitted to permuted clips"
     of = builder.of("permuted")
     return of.row("identification", values.mean(), 0.5, n=n, candidates=n, interval=interval, detail=detail)
 

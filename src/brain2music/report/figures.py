@@ -169,7 +169,7 @@ def reliability_by_roi(table: pd.DataFrame, name: str) -> Markup:
         axes.plot([np.median(values[roi])] * 2, [row, row + 0.85], color=INK, linewidth=1.3)
     axes.axvline(0, color=INK, linewidth=1, linestyle=(0, (4, 3)))
     axes.set_yticks(np.arange(len(kept)) + 0.3, [roi or "unlabelled" for roi in reversed(kept)])
-    axes.set(xlabel="correlation between repeats (bar: median; dashed: none)", ylim=(-0.05, len(kept)))
+    axes.set(xlabel="correlation between repeats (dashed: none)", ylim=(-0.05, len(kept)))
     no_ticks(axes)
     return inline(figure, name, f"Histograms of voxel reliability in {len(kept)} regions")
 

@@ -55,6 +55,7 @@ def forest_plot(
         axes.plot(values, ys, marker, color=colour, markersize=5, markeredgewidth=0, label=label)
     axes.set_yticks(at, rows)
     axes.set(xlabel=xlabel, ylim=(-0.6, len(rows) - 0.4))
+    axes.locator_params(axis="x", nbins=6)  # room for the labels of the widest range, -1.0 to 1.0
     no_ticks(axes)
     if len(series) > 1:
         figure.legend(loc="outside upper left", ncols=min(len(series), 4), handletextpad=0.1, columnspacing=1.2)

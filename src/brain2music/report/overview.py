@@ -12,6 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from brain2music._utils.words import counted
 from brain2music.metrics.records import GROUP, OWN, select_scores
 from brain2music.metrics.score import Score
 from brain2music.report.data import RunRecord
@@ -148,7 +149,7 @@ def flow_figure(run: RunRecord) -> Markup:
 def _boxes(run: RunRecord) -> list[list[tuple[str, str]]]:
     study, design = run.study, run.study.design
     stages = {score.stage for score in run.scores}
-    study_box = ("Study", f"{len(study.subjects)} subjects{', simulated' if study.simulated else ''}")
+    study_box = ("Study", counted(len(study.subjects), "subject") + (", simulated" if study.simulated else ""))
     voxels = sorted(design.voxels.values())
     seen = f"{voxels[0]:,} to {voxels[-1]:,} voxels" if voxels and voxels[0] != voxels[-1] else f"{voxels[0]:,} voxels"
     inputs = [("Responses", seen if voxels else "–"), ("Music", f"{design.n_train} + {design.n_test} clips")]

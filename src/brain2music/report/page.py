@@ -17,6 +17,7 @@ from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music._utils.files import read_json, write_text
 from brain2music._utils.locks import locked, try_locked
 from brain2music._utils.progress import progress
+from brain2music._utils.words import counted
 from brain2music.metrics.records import GROUP, select_scores
 from brain2music.metrics.score import ALL, CONDITIONS, METRICS, Score
 from brain2music.pipeline.outputs import Outputs
@@ -228,6 +229,7 @@ def page_templates() -> Environment:
         p=_p,
         on_bar=_on_bar,
         clock=_clock,
+        counted=counted,
         qualifiers=qualifiers,
         spelt=spelt,
     )
@@ -239,8 +241,8 @@ def page_templates() -> Environment:
 
 
 def _number_text(value: float | None, places: int = 3, scale: float = 1.0) -> str:
-    """A number as text, an en dash where it is undefined."""
-    return "–" if value is None or math.isnan(value) else f"{value * scale:.{places}f}"
+    """A number as text, never a negative zero, an en dash where it is undefined."""
+    return "–" if value is None or math.isnan(value) else f"{value * scale:z.{places}f}"
 
 
 def _signed(value: float) -> str:
