@@ -111,6 +111,16 @@ def test_what_is_filled_lies_between_the_beginning_of_one_anchor_and_the_end_of_
     assert (made.source["anchor"], made.source["anchor_after"]) == ("0.wav", "2.wav")
 
 
+@pytest.mark.parametrize(("how", "edit"), [("inpaint", "fill"), ("continue", "extend")])
+def test_what_is_new_is_asked_for_by_the_embedding(
+    model: JEN1, folder: Path, monkeypatch: pytest.MonkeyPatch, how: str, edit: str
+) -> None:
+    asked, real = [], getattr(model, edit)
+    monkeypatch.setattr(model, edit, lambda *args, embedding, **how: asked.append(embedding) or real(*args, **how))
+    AnchoredGenerator(model, retrieve_from(folder), how).generate(VECTORS, seconds=SECONDS)
+    np.testing.assert_allclose(asked, VECTORS[:, 0])
+
+
 def test_digests_tell_apart_what_decides_the_result(model: JEN1, folder: Path) -> None:
     retrieve = retrieve_from(folder)
     made = [

@@ -6,7 +6,7 @@ embedding, and
 
 * ``vary`` one: begin its diffusion at the track's latents with noise;
 * ``inpaint`` between the beginning of one and the end of the next, or of the same where one is retrieved;
-* ``continue`` one, and keep what is new;
+* ``continue`` one, and keep what is new; what is made follows the embedding in all three;
 * choose among several results by the likelihood of the measured response under an encoding model (:mod:`.choosing`).
 
 How near a result is to its anchor is reported with it, so that a copy is called a copy.
@@ -132,7 +132,7 @@ class AnchoredGenerator(BaseGenerator):
         self.space: EmbeddingSpace = generator.space
         self.inner, self.retrieve, self.how, self.strength = generator, retrieve, how, strength
         self.name = f"{generator.name}+{how}"
-        self.sha256 = digest_text(f"{generator.sha256} {how} {strength} {digest}")
+        self.sha256 = digest_text(f"{generator.sha256} {how} towards it, {strength} {digest}")
 
     @property
     def sample_rate(self) -> int:
@@ -187,13 +187,14 @@ class AnchoredGenerator(BaseGenerator):
         own_seed = int(np.random.SeedSequence([seed, item, sample]).generate_state(1)[0])
         sound = anchor.sound(seconds)
         model: Any = self.inner
+        asked = {"embedding": vector.numpy(), "seed": own_seed}
         if self.how == "continue":
-            whole = model.extend(sound, seconds, seed=own_seed)
+            whole = model.extend(sound, seconds, **asked)
             new = whole.waveform[:, -round(seconds * whole.sample_rate) :]
             return self._at_own_rate(replace(whole, waveform=new), seconds), sound
         if self.how == "inpaint":
             sound = _half_and_half(sound, after.sound(seconds))
-            (made,) = model.fill(sound, [(seconds / 4, 3 * seconds / 4)], seed=own_seed)
+            (made,) = model.fill(sound, [(seconds / 4, 3 * seconds / 4)], **asked)
             return self._at_own_rate(made, seconds), sound
         return vary_sound(model, sound, vector, self.strength, seed, item, sample), sound
 
