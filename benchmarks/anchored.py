@@ -36,7 +36,7 @@ from brain2music.metrics.uncertainty import bootstrap_interval
 from brain2music.models.anchored import AnchoredGenerator, choose, encoding_likelihood
 from brain2music.models.embedders import get_embedder
 from brain2music.models.generator_parts.inputs import Waveform
-from brain2music.models.generators import get_generator
+from brain2music.models.generators import Generator, get_generator
 from brain2music.models.jen1.model import JEN1
 from brain2music.simulation.music.render import write_corpus
 
@@ -62,18 +62,18 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="keep the study and the gallery here, and use them again")
     parser.add_argument("--clips", type=int, default=60, help="of the test set, at most")
     parser.add_argument("--pieces-per-genre", type=int, default=24, help="tracks of the gallery")
-    parser.add_argument("--ways", nargs="*", choices=WAYS, default=WAYS)
+    parser.add_argument("--ways", nargs="*", choices=WAYS, default=WAYS, help="a MusicLM's: continue")
     parser.add_argument("--strength", type=float, nargs="*", default=[0.2, 0.4, 0.6])
     parser.add_argument("--reranked", type=int, default=0, help="anchored samples to choose among; 0: leave it out")
     given = parser.parse_args()
     model = get_generator(given.generator)
     if not isinstance(model, JEN1):
-        parser.error(f"{given.generator} varies no tracks")
+        RESULTS.file = RESULTS.file.with_name(f"anchored_{model.name}.json")
     with tempfile.TemporaryDirectory() as temporary:
         judge_all(model, given.folder or Path(temporary), given)
 
 
-def judge_all(model: JEN1, folder: Path, given: argparse.Namespace) -> None:
+def judge_all(model: Generator, folder: Path, given: argparse.Namespace) -> None:
     """Make every kind of final sound, and print how well each is identified."""
     study = b2m.load_study(folder / "study") if (folder / "study").is_dir() else b2m.simulate_study(folder / "study")
     bold, music = study.responses(study.subjects[0], lag_tr=3), study.embed(EMBEDDING)
