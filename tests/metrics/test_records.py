@@ -42,6 +42,16 @@ UNDEFINED = replace(
 )
 
 
+def test_a_score_prints_as_one_line_with_all_that_is_needed_to_interpret_it() -> None:
+    assert (
+        str(SCORE)
+        == "identification 0.750 (95 % interval 0.600 to 0.900), chance 0.5, p = 0.010, n = 20, candidates 20"
+    )
+    of_simulated = str(replace(SCORE, p=0.0001, simulated=True))
+    assert of_simulated.endswith("p < 0.001, n = 20, candidates 20, simulated")
+    assert "identification nan (95 % interval none), chance nan, p none" in str(UNDEFINED)
+
+
 def test_subjects_are_summarised(planted: Planted, decoding: Decoding) -> None:
     subjects = [replace(score, subject=s) for s in ("001", "002", "003") for score in decoding(planted).values()]
     values = {"001": 0.8, "002": 0.9, "003": 1.0}

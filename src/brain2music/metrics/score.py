@@ -149,6 +149,8 @@ class Score:
     ... )
     >>> score.value, score.chance, score.p
     (0.8, 0.5, None)
+    >>> print(score)
+    identification 0.800 (95 % interval none), chance 0.5, p none, n = 60, candidates 60
     """
 
     stage: ScoredStage
@@ -176,6 +178,12 @@ class Score:
     simulated: bool = False
     note: str = ""
     detail: str = ""
+
+    def __str__(self) -> str:
+        interval = "none" if self.low is None or self.high is None else f"{self.low:.3f} to {self.high:.3f}"
+        p = "p none" if self.p is None else "p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}"
+        counts = f"n = {self.n}, candidates {self.candidates}{', simulated' if self.simulated else ''}"
+        return f"{self.metric} {self.value:.3f} (95 % interval {interval}), chance {self.chance:.3g}, {p}, {counts}"
 
     def as_row(self) -> dict[str, Any]:
         """Convert the score to one flat record, column by column.
