@@ -11,7 +11,8 @@ Judged by music made of the embeddings of held-out composed pieces and recording
 
 * ``frechet``: distance of musicnn-MTT's features from those of the clips (Ledoit-Wolf), with its floor;
 * ``adherence``: two-way identification of each clip from its own embedding's music;
-* ``loss``: of held-out training data at fixed noise, text to music.
+* ``loss``: of held-out training data at fixed noise, text to music; that of latents that are not normalised has
+  another scale.
 """
 
 import argparse
@@ -79,7 +80,8 @@ def judge(row: str, folder: Path, given: argparse.Namespace) -> None:
     losses = [json.loads(line) for line in (given.out / row / "log.jsonl").read_text().splitlines()]
     loss = next((line["val_text_to_music"] for line in reversed(losses) if "val_text_to_music" in line), float("nan"))
     print(f"{row}_loss: {loss:.4f}")
-    RESULTS.add(f"{row}, loss of text to music", loss, note=f"{given.steps} steps")
+    scale = "; of latents at another scale" if "normalisation" in ROWS[row] else ""
+    RESULTS.add(f"{row}, loss of text to music", loss, note=f"{given.steps} steps{scale}")
     sets = {
         "composed pieces": composed(given.clips, given.seed, given.seconds)[0],
         "recorded clips": recordings(REAL_DATA / "recorded", given.clips, given.seconds)[0],
