@@ -67,3 +67,12 @@ def test_every_setting_of_the_decoding_is_in_the_text(source: Source, name: str)
 
 def test_all_decoders_of_the_list_can_be_described(source: Source) -> None:
     assert len({text(source, CONFIG.changed(decoder=name)) for name in decoder_options()}) == len(decoder_options())
+
+
+@pytest.mark.parametrize("how", ["vary", "inpaint", "continue"])
+def test_the_text_says_how_music_was_made_of_tracks(source: Source, how: str) -> None:
+    plain = CONFIG.changed(generation={"generator": "jen1-small"})
+    assert "nearest track" not in text(source, plain)
+    of_three = text(source, plain.changed(generation={"anchored": how, "n_anchors": 3, "anchor_strength": 0.35}))
+    assert "the 3 nearest tracks in turn" in of_three
+    assert ("0.35 of the diffusion" in of_three) is (how == "vary")

@@ -42,6 +42,12 @@ UNDIVIDED = {
     "artist": "a recording, or a song or artist where the track index or the study knows them",
 }
 """What stays in one fold."""
+ANCHORED = {
+    "vary": "noise was added to the latents of a track up to {strength:g} of the diffusion, which went on from there",
+    "inpaint": "the middle half of an excerpt was made anew, between the beginning of a track and the end of the next",
+    "continue": "an excerpt of a track was continued, and only what follows it kept",
+}
+"""How music was made of retrieved tracks."""
 RESAMPLED = {
     "none": "",
     "linear": "resampled to the onsets of clips by linear interpolation, ",
@@ -230,10 +236,15 @@ def _generation_text(config: RunConfig) -> str:
     what = "the mean predicted embedding" if made.conditioning == "mean" else "each window's predicted embedding"
     times = "once" if made.n_samples == 1 else f"{made.n_samples} times"
     part = "" if made.n_clips is None else f" of {made.n_clips} clips, taken from each genre in turn,"
+    anchored = ""
+    if made.anchored is not None:
+        tracks = "the nearest track" if made.n_anchors == 1 else f"the {made.n_anchors} nearest tracks in turn"
+        how = ANCHORED[made.anchored].format(strength=made.anchor_strength)
+        anchored = f" It was made from {tracks} of the gallery: {how} (RAG-Audio 2026)."
     return (
         f"Music of {made.duration_s:g} s was generated from {what}{part} by {made.generator}, {times}, "
         f"with none chosen, the predictions being {_also(config, 'denoised')}, as fitted to held-out predictions of "
-        f"training clips; also from predictions as they were and from the true embedding."
+        f"training clips; also from predictions as they were and from the true embedding.{anchored}"
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from brain2music.pipeline.outputs import Outputs
+from brain2music.report.anchors import anchor_line
 from brain2music.report.data import EmbeddingOutputs, Subject
 from brain2music.report.embedded import sound_uri
 from brain2music.report.levels import playback_gain
@@ -23,12 +24,14 @@ QUERIES = ("decoded", "true", "caption")
 class Player:
     """A sound on the page: its address, from the page or with the sound in it, and its picture; None without a file.
 
-    ``gain`` is the volume, up to 1, at which it is as loud as the others.
+    ``gain`` is the volume, up to 1, at which it is as loud as the others; ``anchor`` tells what track it was made
+    from, if from one.
     """
 
     source: str | None
     picture: str | None
     gain: float = 1.0
+    anchor: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class PagePlayers:
             here = path.is_file() and path.is_relative_to(self.outputs.root) and ".." not in path.parts
             source = self._address(path) if here else None
             picture, gain = (thumbnail(path), playback_gain(path)) if here else (None, 1.0)
-            self._players[path] = Player(source, picture, gain)
+            self._players[path] = Player(source, picture, gain, anchor_line(path) if here else "")
         return self._players[path]
 
     def _address(self, path: Path) -> str:

@@ -1,10 +1,12 @@
 """Sentences about scores: how well each step went, against which chance, over how many clips and candidates."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 from brain2music.metrics.records import OWN, select_scores
 from brain2music.metrics.score import Score, ScoredStage
+from brain2music.report.anchors import anchors_sentence
 from brain2music.report.data import RunRecord
 from brain2music.report.select import MAIN, encoding_headlines, judged_by_itself, values_of
 
@@ -26,6 +28,8 @@ def summary_sentences(run: RunRecord, subjects: Sequence[str]) -> list[str]:
         found = _first_embedding(run, [score for score in of_step if judged_by_itself(score)])
         if found:
             sentences.append(describe(run, found) + " " + _verdict(found))
+            if stage == "generate" and (near := anchors_sentence(_made(run, subjects, found[0].embedding))):
+                sentences.append(near)
             sentences += [_judged(judged) for judged in _other_judges(of_step, found)[:1]]
     control = _first_embedding(run, select_scores(identified, stage="decode", condition="permuted"))
     if control:
@@ -35,6 +39,15 @@ def summary_sentences(run: RunRecord, subjects: Sequence[str]) -> list[str]:
     if encoded:
         sentences.append(_encoding(run, encoded) + " " + _verdict(encoded))
     return sentences
+
+
+def _made(run: RunRecord, subjects: Sequence[str], embedding: str) -> Iterator[Path]:
+    """Files of the pieces that were made from what was decoded for subjects."""
+    for subject in run.subjects:
+        for decoded in subject.decoded:
+            made = decoded.generated
+            if subject.label in subjects and decoded.embedding.name == embedding and made is not None:
+                yield from (run.outputs.root / file for file in made.loc[made["condition"] == MAIN["generate"], "file"])
 
 
 def _decoding(run: RunRecord, scores: Sequence[Score]) -> str:
