@@ -47,7 +47,7 @@ def anchors_sentence(pieces: Iterable[Path]) -> str:
     found = [near for piece in pieces if (near := nearness_of(piece)) is not None]
     if not found:
         return ""
-    similarity, correlation = (fmean(near[number] for near in found) for number in (3, 4))
+    similarity, correlation = fmean(near.similarity for near in found), fmean(near.correlation for near in found)
     return (
         f"These pieces were made from retrieved tracks ({found[0].how}), with which they have a cosine of "
         f"{similarity:.2f} in the generator's embedding; the waveforms correlate by {correlation:.2f} (means over "
