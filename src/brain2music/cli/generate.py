@@ -20,7 +20,7 @@ app = typer.Typer()
 _QUALITY = (
     "What to expect: musiclm-small was trained for a few hours on a CPU. It gives the timbre, density and beat that "
     "were asked for as a blurred texture, without melody, words or form. It follows texts less closely than recordings "
-    "and embeddings; a text that asks for calm may end in near silence: try another seed."
+    "and embeddings."
 )
 
 Output = Annotated[
