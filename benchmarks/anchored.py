@@ -68,7 +68,7 @@ def main() -> None:
     given = parser.parse_args()
     model = get_generator(given.generator)
     if not isinstance(model, JEN1):
-        RESULTS.file = RESULTS.file.with_name(f"anchored_{model.name}.json")
+        RESULTS.file = RESULTS.file.with_name("anchored_musiclm.json")
     with tempfile.TemporaryDirectory() as temporary:
         judge_all(model, given.folder or Path(temporary), given)
 

@@ -136,7 +136,7 @@ TABLES = (
             "pulse_jen1": "The pulse of what jen1-small makes",
             "text_adherence_jen1": "What jen1-small makes of texts",
             "anchored": "Music from what was retrieved (simulated brain)",
-            "anchored_musiclm-small": "The same by musiclm-small, which continues what was retrieved",
+            "anchored_musiclm": "The same by musiclm-small, which continues what was retrieved",
             "jen1_speed": "Speed and memory",
             "jen1_ablation": "The parts of JEN-1, one added to the others (small models of 500 steps)",
         },

@@ -86,7 +86,7 @@ def test_every_script_and_figure_is_there(render):
     scripts = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
     recipes = {path.stem for path in (ROOT / "recipes").glob("*.sh")}
     kept_by_hand = {"between_subject", "embedding_kinds"}  # two scores of runs, by the command in each row
-    of_other_generators = {f"{script}_jen1" for script in scripts}  # `adherence.py --generator jen1`
+    of_other_generators = {f"{script}_{name}" for script in scripts for name in ("jen1", "musiclm")}  # --generator
     for name in (name for table in render.TABLES for name in table.groups):
         assert name in scripts | recipes | kept_by_hand | of_other_generators, name
     assert all((ROOT / "benchmarks" / "figures" / file).is_file() for file, _ in files(render))
