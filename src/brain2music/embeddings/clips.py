@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
+from numpy.typing import ArrayLike
 
 from .. import __version__
 from .._utils.errors import Brain2MusicWarning, InputError
@@ -25,6 +26,11 @@ SILENCE = 1e-5
 """Sample value, of full scale 1, which no sample of a silent file exceeds."""
 SILENT = "are silent: their embeddings are those of silence, not of music"
 SHORT = "are shorter than the {window_s:g} s that {name} listens to at a time: their embeddings are partly of silence"
+
+
+def is_silent(waveform: ArrayLike) -> bool:
+    """Whether no sample exceeds :data:`SILENCE`."""
+    return not np.any(np.abs(waveform) > SILENCE)
 
 
 @runtime_checkable
@@ -164,7 +170,7 @@ def embed_files(
             waveform, sample_rate = read_audio(path, duration=max_seconds)
             rows.append(embedder.embed(waveform, sample_rate))
             names.append(as_text(path))
-            if not np.any(np.abs(waveform) > SILENCE):
+            if is_silent(waveform):
                 doubtful[SILENT].append(path.name)
             elif max(waveform.shape) / sample_rate < embedder.space.window_s - TOLERANCE_S:
                 doubtful[SHORT].append(path.name)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float32
 
 from .._utils.errors import InputError
 from ..audio.io import read_audio
-from ..embeddings.clips import SILENCE
+from ..embeddings.clips import is_silent
 from ..embeddings.protocols import Embedder, TextEmbedder
 from ..embeddings.store import load_embeddings, read_vectors
 from ..models.embedders import get_embedder, get_text_embedder
@@ -70,7 +70,7 @@ def search_like(
     space = gallery.space
     embedder = embedder or get_embedder(space.name, space.window_s, space.step_s)
     waveform, rate = read_audio(recording, space.sample_rate, duration=gallery.seconds)
-    if not np.any(np.abs(waveform) > SILENCE):
+    if is_silent(waveform):
         raise InputError("what is read of it is silent: no music is like it", recording, "give one with sound")
     query = embedder.embed(waveform, rate).mean(axis=0, keepdims=True, dtype=np.float32)
     return gallery.ranked(gallery.nearest(query, k, space=embedder.space, where=where))[SHOWN]

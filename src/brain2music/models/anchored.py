@@ -193,7 +193,7 @@ class AnchoredGenerator(BaseGenerator):
             new = whole.waveform[:, -round(seconds * whole.sample_rate) :]
             return self._at_own_rate(replace(whole, waveform=new), seconds), sound
         if self.how == "inpaint":
-            sound = _half_and_half(sound, after.sound(seconds))
+            sound = sound if after is anchor else _half_and_half(sound, after.sound(seconds))
             (made,) = model.fill(sound, [(seconds / 4, 3 * seconds / 4)], **asked)
             return self._at_own_rate(made, seconds), sound
         return vary_sound(model, sound, vector, self.strength, seed, item, sample), sound

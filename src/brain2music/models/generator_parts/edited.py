@@ -12,7 +12,7 @@ from ..._utils.errors import Brain2MusicWarning, InputError
 from ...audio.info import audio_info
 from ...audio.sound import Reconstruction
 from ...audio.waveforms import as_channels
-from ...embeddings.clips import SILENCE
+from ...embeddings.clips import is_silent
 from .gaps import LEAST_KNOWN_S
 from .inputs import AudioInput
 from .prompts import read_recording
@@ -39,7 +39,7 @@ class EditedRecording(NamedTuple):
         if self.seconds < LEAST_KNOWN_S:
             what = f"a recording of {self.seconds:.2f} s cannot be continued"
             raise InputError(what, self.file, f"give {LEAST_KNOWN_S:g} s or more")
-        if not np.any(np.abs(self.channels) > SILENCE):
+        if is_silent(self.channels):
             where = "" if self.file is None else f"{self.file}: "
             what = f"{where}the recording is silent, and what continues it may be, too; a text says what is to come"
             warnings.warn(what, Brain2MusicWarning, 4)

@@ -15,7 +15,7 @@ from ..._utils.errors import InputError
 from ..._utils.files import digest_array, digest_file
 from ...audio.io import read_audio
 from ...audio.waveforms import as_channels
-from ...embeddings.clips import SILENCE
+from ...embeddings.clips import is_silent
 from ...embeddings.embeddings import Embeddings
 from ...embeddings.protocols import Embedder, TextEmbedder
 from ...embeddings.store import load_embeddings, read_vectors
@@ -94,7 +94,7 @@ def prompts_from_audio(sounds: Any, conditioner: EmbeddingInput) -> Prompts:
     """Prompts from recordings; a single one may be passed by itself. :class:`InputError` where one is silent."""
     read = read_recordings(sounds, "like")
     for (waveform, _), origin in read:
-        if not np.any(np.abs(waveform) > SILENCE):
+        if is_silent(waveform):
             raise InputError(f"{origin['like']} is silent: no music is like it", hint="give a recording with sound")
     return Prompts(embed_sounds([sound for sound, _ in read], conditioner), [origin for _, origin in read])
 
