@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from brain2music._utils.files import read_json
+from brain2music._utils.words import counted
 
 _DONE = {"vary": "A variation of", "inpaint": "Filled between the ends of", "continue": "What follows"}
 
@@ -51,5 +52,5 @@ def anchors_sentence(pieces: Iterable[Path]) -> str:
     return (
         f"These pieces were made from retrieved tracks ({found[0].how}), with which they have a cosine of "
         f"{similarity:.2f} in the generator's embedding; the waveforms correlate by {correlation:.2f} (means over "
-        f"{len(found)} pieces; 1 is a copy)."
+        f"{counted(len(found), 'piece')}; 1 is a copy)."
     )
